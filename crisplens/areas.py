@@ -1,0 +1,15 @@
+"""Every area's events, tables and projections: import it before replaying, verifying or migrating."""
+
+from crisplens.core.database import Base
+from crisplens.ledger import tables as ledger_tables
+from crisplens.lifecycle import projection as lifecycle
+from crisplens.monitors import projection as monitors
+from crisplens.registry.data import projection as data
+from crisplens.registry.deployments import projection as deployments
+from crisplens.registry.evidence import projection as evidence
+from crisplens.registry.models import projection as models
+from crisplens.registry.projects import projection as projects
+from crisplens.registry.runs import projection as runs
+
+AREAS = (ledger_tables, projects, evidence, runs, data, models, deployments, monitors, lifecycle)
+METADATA = Base.metadata

@@ -1,0 +1,89 @@
+"""`crisplens data`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from crisplens.cli.options import command, many
+from crisplens.cli.output import Output, table
+from crisplens.cli.text import day
+
+if TYPE_CHECKING:
+    from crisplens.api import Registry
+    from crisplens.registry.data.queries import DatasetVersion
+
+
+@click.group()
+def group() -> None:
+    """Datasets and their versions."""
+
+
+@group.command()
+@click.argument("name")
+@click.argument("location")
+@click.option("--source", metavar="NAME", help="The data source it comes from; a new one is recorded.")
+@click.option("--owner", help="Owner of a new data source; else the actor.")
+@many("--derived-from", metavar="DATASET@VERSION", help="A dataset version it was made of.")
+@click.option("--run", metavar="NAME", help="The run that made it.")
+@click.option("--version", type=int, help="Its version; else the next one.")
+@command(acts=True)
+def add(
+    registry: Registry,
+    name: str,
+    location: str,
+    source: str | None,
+    owner: str | None,
+    derived_from: tuple[str, ...],
+    run: str | None,
+    version: int | None,
+) -> Output:
+    """Record a version of dataset NAME: the content at LOCATION, a file or a glob in quotes."""
+    added = registry.data.add(
+        name, location, source=source, owner=owner, derived_from=derived_from, run=run, version=version
+    )
+    return Output(added, f"{added.ref}: {_extent(added)}, {added.digest}")
+
+
+@group.command("list")
+@command()
+def list_(registry: Registry) -> Output:
+    """List the project's dataset versions."""
+    versions = registry.data.list()
+    rows = [
+        (
+            one.ref,
+            _extent(one),
+            one.source or ", ".join(map(str, one.derived_from)),
+            one.location,
+            day(one.recorded_at),
+        )
+        for one in versions
+    ]
+    return Output(versions, table(("Dataset", "Extent", "From", "Location", "Recorded"), rows))
+
+
+@group.command()
+@click.argument("reference", metavar="DATASET@VERSION")
+@command()
+def show(registry: Registry, reference: str) -> Output:
+    """Show one dataset version with its columns."""
+    one = registry.data.show(reference)
+    text = f"{one.ref}: {_extent(one)} at {one.location}\n{one.digest}\n"
+    return Output(
+        one,
+        text
+        + table(
+            ("Column", "Type"),
+            [(column.name, column.type) for column in one.columns],
+            empty="Its content is no table.",
+        ),
+    )
+
+
+def _extent(one: DatasetVersion) -> str:
+    files = f" in {one.files} files" if one.files > 1 else ""
+    if one.rows is None:
+        return f"{one.size:,} bytes{files}"
+    return f"{one.rows:,} rows × {len(one.columns)} columns{files}"

@@ -1,0 +1,84 @@
+"""`crisplens model`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from crisplens.cli.options import command, many
+from crisplens.cli.output import Output, table
+from crisplens.cli.parsing import scalars
+from crisplens.cli.text import day
+
+if TYPE_CHECKING:
+    from crisplens.api import Registry
+
+
+@click.group()
+def group() -> None:
+    """Models and their versions."""
+
+
+@group.command()
+@click.argument("name")
+@click.argument("artefact")
+@many("--dataset", "datasets", metavar="DATASET@VERSION", help="Data it was trained on.")
+@many("--param", "parameters", metavar="NAME=VALUE", help="A parameter.")
+@click.option("--run", metavar="NAME", help="The run that made it.")
+@click.option("--version", type=int, help="Its version; else the next one.")
+@command(acts=True)
+def register(
+    registry: Registry,
+    name: str,
+    artefact: str,
+    datasets: tuple[str, ...],
+    parameters: tuple[str, ...],
+    run: str | None,
+    version: int | None,
+) -> Output:
+    """Register a version of model NAME by the digest of its ARTEFACT file."""
+    added = registry.model.register(
+        name,
+        artefact,
+        datasets=datasets,
+        parameters=scalars("--param", parameters, example="depth=3"),
+        run=run,
+        version=version,
+    )
+    return Output(added, f"{added.ref}: {added.size:,} bytes, {added.digest}")
+
+
+@group.command("list")
+@command()
+def list_(registry: Registry) -> Output:
+    """List the project's model versions."""
+    versions = registry.model.list()
+    rows = [
+        (
+            one.ref,
+            ", ".join(map(str, one.datasets)),
+            one.run,
+            one.digest[:19] + "…",
+            one.recorded_by,
+            day(one.recorded_at),
+        )
+        for one in versions
+    ]
+    return Output(versions, table(("Model", "Trained on", "Run", "Digest", "By", "Registered"), rows))
+
+
+@group.command()
+@click.argument("reference", metavar="MODEL@VERSION")
+@command()
+def show(registry: Registry, reference: str) -> Output:
+    """Show one model version."""
+    one = registry.model.show(reference)
+    lines = [
+        f"{one.ref}: {one.location}, {one.size:,} bytes",
+        one.digest,
+        f"Trained on {', '.join(map(str, one.datasets)) or 'nothing recorded'}, by run {one.run or 'not named'}",
+        *(f"  {name} = {value}" for name, value in one.parameters.items()),
+        f"Registered {day(one.recorded_at)} by {one.recorded_by}",
+    ]
+    return Output(one, "\n".join(lines))

@@ -1,0 +1,73 @@
+"""`crisplens report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crisplens.cli.options import command
+from crisplens.cli.output import emit
+from crisplens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from crisplens.api import Registry
+
+FORMATS = {".html": "html", ".htm": "html", ".json": "json", "": "html"}
+
+
+@click.group()
+def group() -> None:
+    """Reports for people: the audit report."""
+
+
+@group.command()
+@click.option("--output", metavar="FILE", help="Where to write it; else standard output.")
+@click.option(
+    "--format", "format_", type=click.Choice(["html", "json"]), help="Else by the file's name, else html."
+)
+@command(as_json=False)
+def audit(registry: Registry, output: str | None, format_: str | None) -> None:
+    """Write the audit report: one HTML file that needs no network, or the same content as JSON."""
+    chosen = format_ or _format_of(output)
+    if output is not None:
+        _check_place(Path(output))
+    text = registry.report.audit(format=chosen)
+    if output is None:
+        emit(text.encode())
+        return
+    # Opened only now: a failed run leaves no file.
+    _write(Path(output), text)
+    click.echo(f"The audit report is in {output} ({-(-len(text.encode()) // 1024)} KB).", err=True)
+
+
+def _format_of(output: str | None) -> str:
+    ending = Path(output or "").suffix.lower()
+    if ending not in FORMATS:
+        said = f"{output} does not say which format it is"
+        raise InputError(said, slug="unknown-format", hint="End it in .html or .json, or give --format.")
+    return FORMATS[ending]
+
+
+def _check_place(file: Path) -> None:
+    if file.is_dir():
+        raise InputError(f"cannot write {file}: it is a folder", slug="unwritable", hint="Name a file.")
+    if not file.parent.is_dir():
+        raise InputError(f"cannot write {file}: there is no folder {file.parent}", slug="unwritable")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write `file` whole or not at all, so that a report that was there is not lost to a full disk."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        if file.exists() and not file.is_file():
+            file.write_text(text, encoding="utf-8")  # A device or a pipe, such as /dev/stdout.
+            return
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}", slug="unwritable") from None

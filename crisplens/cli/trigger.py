@@ -1,0 +1,64 @@
+"""`crisplens trigger`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from crisplens.cli.options import command
+from crisplens.cli.output import Output, table
+from crisplens.cli.text import day
+
+if TYPE_CHECKING:
+    from crisplens.api import Registry
+
+
+@click.group()
+def group() -> None:
+    """Triggers: requests to retrain a model."""
+
+
+@group.command("list")
+@command()
+def list_(registry: Registry) -> Output:
+    """List the project's triggers."""
+    triggers = registry.trigger.list()
+    rows = [
+        (one.id, one.state, one.model, one.incident, one.resolved_by, one.reason, day(one.recorded_at))
+        for one in triggers
+    ]
+    return Output(
+        triggers, table(("Trigger", "State", "Model", "Incident", "Resolved by", "Reason", "Raised"), rows)
+    )
+
+
+@group.command()
+@click.argument("trigger", metavar="ID")
+@click.option("--note", default="", help="What is to be said about it.")
+@command(acts=True)
+def acknowledge(registry: Registry, trigger: str, note: str) -> Output:
+    """Take the retraining that ID asks for on."""
+    one = registry.trigger.acknowledge(trigger, note=note)
+    return Output(one, f"{one.id} is taken on by {one.acknowledged_by}.")
+
+
+@group.command()
+@click.argument("trigger", metavar="ID")
+@click.option("--model", required=True, metavar="MODEL@VERSION", help="The approved version that answers it.")
+@click.option("--note", default="", help="What is to be said about it.")
+@command(acts=True)
+def resolve(registry: Registry, trigger: str, model: str, note: str) -> Output:
+    """Close trigger ID, and its incident, with a newer version whose evaluation gate is open."""
+    one = registry.trigger.resolve(trigger, model=model, note=note)
+    return Output(one, f"{one.id} is resolved by {one.resolved_by}; {one.incident} is resolved with it.")
+
+
+@group.command()
+@click.argument("trigger", metavar="ID")
+@click.option("--reason", required=True, help="Why no retraining is needed.")
+@command(acts=True)
+def dismiss(registry: Registry, trigger: str, reason: str) -> Output:
+    """Close trigger ID, and its incident, without retraining."""
+    one = registry.trigger.dismiss(trigger, reason=reason)
+    return Output(one, f"{one.id} is dismissed; {one.incident} is resolved with it.")

@@ -1,0 +1,60 @@
+"""Canonical JSON (RFC 8785) and SHA-256: one text per value, so that equal content has equal digests."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+
+from crisplens.core.errors import InputError
+
+CHUNK = 1 << 20
+
+
+def canonical_json(value: Any) -> str:
+    """`value` (built-in types) as RFC 8785 text.
+
+    Raises `InputError` for what such a text cannot hold exactly: NaN, infinities, integers beyond
+    2**53, text that is not Unicode; and for NUL characters, which PostgreSQL's text cannot hold.
+    """
+    try:
+        text = rfc8785.dumps(value).decode()
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise InputError(
+            f"a value cannot be recorded exactly: {error}",
+            slug="not-exact",
+            hint="Use finite numbers, integers within ±(2**53 - 1) and Unicode text.",
+        ) from None
+    if "\\u0000" in text.replace("\\\\", ""):
+        raise InputError("text must not hold NUL characters", slug="not-exact")
+    return text
+
+
+def digest_json(value: Any) -> str:
+    """`sha256:<hex>` of the canonical JSON of `value`."""
+    return digest_bytes(canonical_json(value).encode())
+
+
+def digest_bytes(content: bytes) -> str:
+    """`sha256:<hex>` of `content`."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def digest_file(path: Path) -> tuple[str, int]:
+    """`sha256:<hex>` and size in bytes of a file, read in chunks. Raises `InputError` if it cannot be read."""
+    hasher, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                hasher.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return f"sha256:{hasher.hexdigest()}", size
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """The error for a file that a command was given and cannot read."""
+    return InputError(f"cannot read {path}: {error.strerror or error}", slug="unreadable-file")

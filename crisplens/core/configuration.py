@@ -1,0 +1,95 @@
+"""Configuration: `crisplens.toml`, overridden by `CRISPLENS_*`, overridden by options."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crisplens.core.errors import InputError
+
+FILE_NAME = "crisplens.toml"
+KEYS = ("project", "registry", "evidence", "actor")
+DEFAULT_REGISTRY = "sqlite:///.crisplens/registry.db"
+DEFAULT_EVIDENCE = ".crisplens/evidence"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings in force. `folder` is where the file stands; relative locations start there."""
+
+    folder: Path
+    file: Path | None = None
+    project: str | None = None
+    registry: str = DEFAULT_REGISTRY
+    evidence: str = DEFAULT_EVIDENCE
+    actor: str | None = None
+
+    @property
+    def evidence_folder(self) -> Path:
+        """The local folder that keeps evidence files."""
+        return self.folder / self.evidence
+
+
+def load_configuration(
+    start: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Configuration:
+    """Read the nearest `crisplens.toml` at or above `start` and apply `CRISPLENS_*` over it.
+
+    Raises `InputError` for a file that is not TOML, an unknown key or a value that is not text.
+    """
+    start = (start or Path.cwd()).resolve()
+    file = next(
+        (path for path in (folder / FILE_NAME for folder in (start, *start.parents)) if path.is_file()), None
+    )
+    settings = _read(file) if file else {}
+    for key in KEYS:
+        if value := environment.get(f"CRISPLENS_{key.upper()}"):
+            settings[key] = value
+    return Configuration(
+        folder=file.parent if file else start,
+        file=file,
+        project=settings.get("project"),
+        registry=settings.get("registry", DEFAULT_REGISTRY),
+        evidence=settings.get("evidence", DEFAULT_EVIDENCE),
+        actor=settings.get("actor"),
+    )
+
+
+def write_configuration(folder: Path) -> Path:
+    """Write a first `crisplens.toml` into `folder` and return its path; an existing one is left alone."""
+    file = folder / FILE_NAME
+    if not file.exists():
+        file.write_text(
+            "# Where this folder's record is kept. CRISPLENS_* variables and options override it.\n"
+            f"registry = {json.dumps(DEFAULT_REGISTRY)}\n"
+            f"evidence = {json.dumps(DEFAULT_EVIDENCE)}\n",
+            encoding="utf-8",
+        )
+    return file
+
+
+def set_default_project(file: Path, project: str) -> None:
+    """Make `project` the one that commands in this folder mean, keeping the rest of the file as it is."""
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"project = {json.dumps(project)}\n{text}", encoding="utf-8")
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}", slug="bad-configuration") from None
+    for key, value in settings.items():
+        if key not in KEYS:
+            raise InputError(
+                f"{file}: unknown key {key!r}",
+                slug="bad-configuration",
+                hint=f"Known keys: {', '.join(KEYS)}.",
+            )
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{file}: {key} must be text in quotes", slug="bad-configuration")
+    return settings

@@ -1,0 +1,74 @@
+"""What each error means and what to do about it, by slug; `docs/errors.md` is generated from this table."""
+
+ERROR_PAGES: dict[str, str] = {
+    "bad-actor": "The identity of the actor is empty, too long or holds control characters. "
+    "Use a stable identity such as an e-mail address.",
+    "bad-choice": "A value is not one of those that are accepted; the message lists them.",
+    "bad-configuration": "`crisplens.toml` is not TOML, holds an unknown key, or a value that is not text. "
+    "Known keys: project, registry, evidence, actor.",
+    "bad-name": "Names of projects, datasets, models, metrics and the like have 1 to 100 letters, digits, dots, "
+    "dashes or underscores and start with a letter or digit.",
+    "bad-reference": "A version is written `name@number`, such as `customers@1`; versions count from 1.",
+    "bad-registry-url": "The URL of the registry cannot be used. Write `sqlite:///path/registry.db` (relative to "
+    "the folder of `crisplens.toml`) or `postgresql://user@host/name` with `crisplens[postgres]` installed.",
+    "bad-setting": "A drift share, threshold or minimum of rows is out of range. The message gives the range.",
+    "bad-time": "A time is not ISO 8601, or a run ends before it starts.",
+    "bad-variants": "The variants of a deployment need names of their own and shares that make 100 percent.",
+    "duplicate-columns": "Two columns share a name; upper and lower case count as the same. Rename one.",
+    "empty-checkpoint": "A checkpoint answers a control, carries evidence or has a summary.",
+    "empty-file": "The file has 0 bytes. Check the job that writes it.",
+    "empty-text": "A text that must say something is empty.",
+    "engine-not-installed": "Evidently, or a pandas that it works with, is missing. "
+    "`pip install 'crisplens[evidently]'` brings both (pandas>=2.2,<3.1).",
+    "evidence-store": "The folder of evidence files cannot be read or written, or a file in it is not what was "
+    "recorded. `crisplens audit verify` tells which.",
+    "evidently-failed": "Evidently raised an error or ran out of time; its last line is in the message. "
+    "Leave the column out, or use the engine duckdb.",
+    "exists": "Something of that name or version exists already, and what is recorded is never overwritten.",
+    "gate-blocked": "A gate said no, and the message lists the rules that are not met. "
+    "`crisplens gate check PHASE` tells what would meet each.",
+    "ledger-damaged": "The ledger's own rows are missing or unreadable. `crisplens audit verify` names them; "
+    "restore the database from a backup.",
+    "library-missing": "A library of an extra is not installed; the message names the extra.",
+    "malformed-pair": "An option takes `NAME=VALUE` or a form like it; the message shows an example.",
+    "mixed-formats": "One pattern matched files of different formats. Use one that matches a single format.",
+    "no-actor": "Every change is recorded with who made it. Pass `--actor`, or set CRISPLENS_ACTOR, `actor` in "
+    "`crisplens.toml`, or git's user.email.",
+    "no-header": "A CSV's first line has no column names. Add them.",
+    "no-metric": "An evaluation has at least one metric.",
+    "no-project": "The command is about a project, and none is named. Pass `--project`, or set CRISPLENS_PROJECT or "
+    "`project` in `crisplens.toml`.",
+    "no-reason": "An answer to a control has a reason, or the checkpoint carries evidence.",
+    "no-registry": "There is no registry where one was looked for. Make one with `crisplens init`, or name another.",
+    "no-rows": "The table has columns but no rows. Give one with rows.",
+    "no-such-file": "No file has that path or matches that pattern. Check the spelling and the folder named in the "
+    "message; quote patterns in the shell.",
+    "not-a-file": "The path is a folder or a special file. Name a file, or a pattern such as `'data/*.parquet'`.",
+    "not-a-number": "A number is not finite or not a number at all. Decimals have a point, not a comma.",
+    "not-a-registry": "The file or database is there, but holds no crisplens schema.",
+    "not-exact": "The ledger keeps only what JSON holds exactly: finite numbers, integers within ±(2**53 - 1), "
+    "Unicode text without NUL characters.",
+    "not-open": "What was to be answered is closed, taken on or decided already.",
+    "not-utf8": "The file has bytes that are not UTF-8. Convert it, for example with `iconv`.",
+    "nothing-to-approve": "The phase has no checkpoint in the current cycle. Record one first.",
+    "own-checkpoint": "Nobody decides on a checkpoint that they wrote. Someone else has to.",
+    "profiles-differ": "Profiles with different columns or edges cannot be merged. Profile the windows on the same "
+    "reference.",
+    "ragged-csv": "A row has too many or too few fields, or a quote never closes. Fix the line named.",
+    "reference-changed": "The engine reads the reference's rows, and they are not those that the monitor was added "
+    "with. Restore the file, or use the engine duckdb, which needs only the kept profile.",
+    "reference-rows-needed": "The engine evidently reads the reference's rows. Give the reference's file, or use duckdb.",
+    "registry-failed": "The database refused a statement or cannot be reached; nothing was changed.",
+    "same-name": "Two files of one dataset version have the same name in different folders. Name them apart.",
+    "schema-too-new": "The registry was written by a newer crisplens. Upgrade crisplens.",
+    "schema-too-old": "The registry was written by an older crisplens. Back it up and run `crisplens db upgrade`.",
+    "text-too-long": "A text is longer than is kept in the ledger. Attach long texts as evidence files.",
+    "too-large": "An evidence file is larger than is kept. Attach a note with its digest instead.",
+    "trigger-open": "A trigger is closed by an approved version of its model that was registered after it was raised, "
+    "or dismissed with a reason; until then its incident stays open.",
+    "unknown-format": "The extension is not known. Accepted: .csv, .csv.gz, .tsv, .tsv.gz, .parquet.",
+    "unknown-name": "Nothing has that name; the message gives the nearest ones.",
+    "unreadable-file": "The file is corrupt, truncated, gone or not permitted. Check it with the tool that wrote it.",
+    "unwritable": "A file or folder cannot be written. Check the path and its permissions.",
+    "wrong-method": "That drift method does not fit the column's kind. The hint lists those that do.",
+}

@@ -1,0 +1,20 @@
+"""Free text that users give: kept as given, within bounds."""
+
+from __future__ import annotations
+
+from crisplens.core.errors import InputError
+
+MOST_CHARACTERS = 20_000
+
+
+def check_text(what: str, text: str, *, most: int = MOST_CHARACTERS) -> str:
+    """`text` if it says something within `most` characters, else `InputError` naming `what`."""
+    if not text.strip():
+        raise InputError(f"{what} is empty", slug="empty-text", hint="Say it in a few words.")
+    if len(text) > most:
+        raise InputError(
+            f"{what} has {len(text)} characters; at most {most} are kept",
+            slug="text-too-long",
+            hint="Attach long texts as evidence files.",
+        )
+    return text

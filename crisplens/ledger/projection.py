@@ -1,0 +1,57 @@
+"""Event -> rows: each area registers how its events change its tables; replay is nothing but this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, insert
+from sqlalchemy.orm import Session
+
+from crisplens.core.database import Base
+from crisplens.ledger.model import Event, Recorded
+
+Handler = Callable[[Session, Recorded, Any], None]
+E = TypeVar("E", bound=Event)
+HANDLERS: dict[type[Event], Handler] = {}
+
+
+def applies(event: type[E]) -> Callable[[Callable[[Session, Recorded, E], None]], Handler]:
+    """Decorator: this function puts `event` into the tables.
+
+    It may depend on nothing but the event and the rows that earlier events left.
+    """
+
+    def register(handler: Callable[[Session, Recorded, E], None]) -> Handler:
+        if HANDLERS.setdefault(event, handler) is not handler:
+            raise ValueError(f"two projections apply {event.__name__}")
+        return handler
+
+    return register
+
+
+def apply(session: Session, recorded: Recorded) -> None:
+    """Put one recorded event into the tables."""
+    HANDLERS[type(recorded.event)](session, recorded, recorded.event)
+
+
+def replay(session: Session, events: Iterable[Recorded]) -> None:
+    """Apply `events`, in order, to tables that hold what came before them."""
+    for recorded in events:
+        apply(session, recorded)
+
+
+def insert_row(session: Session, row: type[Base], recorded: Recorded, **values: Any) -> None:
+    """Insert a traced row of the event's project: the event's fields that are columns, then `values`."""
+    columns = {column.name for column in row.__table__.columns}
+    event = recorded.event
+    fields = {name: getattr(event, name) for name in event.__struct_fields__ if name in columns}
+    trace = {"seq": recorded.seq, "recorded_by": recorded.actor, "recorded_at": recorded.at}
+    session.execute(insert(row).values({"project": recorded.project, **fields, **trace, **values}))
+
+
+def replace_row(session: Session, row: type[Base], recorded: Recorded, *key: str) -> None:
+    """Like `insert_row`, for an event that sets something anew: the row with the same `key` fields goes first."""
+    same = {name: getattr(recorded.event, name) for name in key}
+    session.execute(delete(row).filter_by(project=recorded.project, **same))
+    insert_row(session, row, recorded)

@@ -1,0 +1,1 @@
+"""Whether a project is in order: phases, checkpoints, gates, approvals and cycles."""

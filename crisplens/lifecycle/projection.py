@@ -1,0 +1,28 @@
+"""How checkpoint, approval and cycle events change the tables."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from crisplens.ledger.model import Recorded
+from crisplens.ledger.projection import applies, insert_row
+from crisplens.lifecycle.events import ApprovalDecided, CheckpointRecorded, CycleOpened
+from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow
+
+
+@applies(CheckpointRecorded)
+def apply_checkpoint_recorded(session: Session, recorded: Recorded, event: CheckpointRecorded) -> None:
+    """A new checkpoint."""
+    insert_row(session, CheckpointRow, recorded)
+
+
+@applies(ApprovalDecided)
+def apply_approval_decided(session: Session, recorded: Recorded, event: ApprovalDecided) -> None:
+    """A new decision."""
+    insert_row(session, ApprovalRow, recorded)
+
+
+@applies(CycleOpened)
+def apply_cycle_opened(session: Session, recorded: Recorded, event: CycleOpened) -> None:
+    """A new cycle."""
+    insert_row(session, CycleRow, recorded)

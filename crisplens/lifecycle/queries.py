@@ -1,0 +1,179 @@
+"""Reads of checkpoints, approvals and cycles, and the whole record that gates are computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crisplens.lifecycle.gates import check_gate
+from crisplens.lifecycle.model import FIRST_CYCLE, ControlAnswer, EvidenceLink, GateResult
+from crisplens.lifecycle.phases import get_phase, list_phases
+from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow
+from crisplens.monitors.queries import (
+    Check,
+    Incident,
+    Monitor,
+    Trigger,
+    list_checks,
+    list_incidents,
+    list_monitors,
+    list_triggers,
+)
+from crisplens.registry.data.queries import (
+    DatasetVersion,
+    DataSource,
+    list_data_sources,
+    list_dataset_versions,
+)
+from crisplens.registry.deployments.queries import Deployment, list_deployments
+from crisplens.registry.lineage.model import Graph
+from crisplens.registry.lineage.queries import project_lineage
+from crisplens.registry.model import VersionRef, parse_reference
+from crisplens.registry.models.queries import (
+    Evaluation,
+    ModelVersion,
+    get_model_version,
+    list_evaluations,
+    list_model_versions,
+)
+from crisplens.registry.projects.queries import Goal, Kpi, Project, find_goal, get_project, list_kpis
+from crisplens.registry.runs.queries import Run, list_runs
+from crisplens.registry.views import View, views
+
+
+class Checkpoint(View, frozen=True, kw_only=True):
+    """A dated statement about one phase in one cycle; its author is `recorded_by`."""
+
+    id: str
+    phase: str
+    cycle: int
+    subject: str | None
+    summary: str
+    answers: tuple[ControlAnswer, ...]
+    evidence: tuple[EvidenceLink, ...]
+    links: tuple[str, ...]
+    digest: str
+
+
+class Approval(View, frozen=True, kw_only=True):
+    """A decision on a checkpoint; who took it is `recorded_by`."""
+
+    id: str
+    checkpoint: str
+    checkpoint_digest: str
+    phase: str
+    cycle: int
+    decision: str
+    reason: str
+    basis: dict[str, int]
+
+
+class Cycle(View, frozen=True, kw_only=True):
+    """A pass through the phases, from `from_phase` on."""
+
+    number: int
+    from_phase: str
+    reason: str
+    trigger: str | None
+
+
+@dataclass(frozen=True)
+class ProjectRecord:
+    """What a project has recorded, in the order of recording: all that gates and reports look at."""
+
+    project: Project
+    goal: Goal | None
+    kpis: list[Kpi]
+    data_sources: list[DataSource]
+    dataset_versions: list[DatasetVersion]
+    runs: list[Run]
+    model_versions: list[ModelVersion]
+    evaluations: list[Evaluation]
+    deployments: list[Deployment]
+    lineage: Graph
+    monitors: list[Monitor]
+    checks: list[Check]
+    incidents: list[Incident]
+    triggers: list[Trigger]
+    cycles: list[Cycle]
+    checkpoints: list[Checkpoint]
+    approvals: list[Approval]
+
+    @property
+    def cycle(self) -> Cycle:
+        """The current cycle."""
+        return self.cycles[-1]
+
+
+def load_record(session: Session, project: str) -> ProjectRecord:
+    """Everything a project has recorded. Raises `InputError` when there is no such project."""
+    return ProjectRecord(
+        project=get_project(session, project),
+        goal=find_goal(session, project),
+        kpis=list_kpis(session, project),
+        data_sources=list_data_sources(session, project),
+        dataset_versions=list_dataset_versions(session, project),
+        runs=list_runs(session, project),
+        model_versions=list_model_versions(session, project),
+        evaluations=list_evaluations(session, project),
+        deployments=list_deployments(session, project),
+        lineage=project_lineage(session, project),
+        monitors=list_monitors(session, project),
+        checks=list_checks(session, project),
+        incidents=list_incidents(session, project),
+        triggers=list_triggers(session, project),
+        cycles=list_cycles(session, project),
+        checkpoints=list_checkpoints(session, project),
+        approvals=list_approvals(session, project),
+    )
+
+
+def query_gate(
+    session: Session, project: str, phase: str, *, model: str | VersionRef | None = None
+) -> GateResult:
+    """What the gate of `phase` says now: of `model` in any cycle, or of the newest version in this one.
+
+    Raises `InputError` for an unknown phase or model version.
+    """
+    chosen = get_phase(phase)
+    subject = get_model_version(session, project, parse_reference("model", model)) if model else None
+    return check_gate(load_record(session, project), chosen.id, subject=subject)
+
+
+def list_gates(session: Session, project: str) -> list[GateResult]:
+    """What every phase's gate says now, in the order of the phases."""
+    record = load_record(session, project)
+    return [check_gate(record, phase.id) for phase in list_phases()]
+
+
+def list_cycles(session: Session, project: str) -> list[Cycle]:
+    """The project's cycles; the first one opened with the project."""
+    added = get_project(session, project)
+    first = Cycle(
+        number=FIRST_CYCLE,
+        from_phase=list_phases()[0].id,
+        reason="The project began.",
+        trigger=None,
+        recorded_by=added.recorded_by,
+        recorded_at=added.recorded_at,
+        seq=added.seq,
+    )
+    rows = session.scalars(select(CycleRow).filter_by(project=project).order_by(CycleRow.number))
+    return [first, *views(rows, Cycle)]
+
+
+def list_checkpoints(session: Session, project: str, phase: str | None = None) -> list[Checkpoint]:
+    """The project's checkpoints, or those of one phase, in the order of recording."""
+    query = select(CheckpointRow).filter_by(project=project)
+    if phase is not None:
+        query = query.filter_by(phase=phase)
+    return views(session.scalars(query.order_by(CheckpointRow.seq)), Checkpoint)
+
+
+def list_approvals(session: Session, project: str) -> list[Approval]:
+    """The project's decisions on checkpoints, in the order of recording."""
+    return views(
+        session.scalars(select(ApprovalRow).filter_by(project=project).order_by(ApprovalRow.seq)), Approval
+    )

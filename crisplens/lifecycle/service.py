@@ -1,0 +1,258 @@
+"""Use cases of checkpoints, approvals and cycles, and those of the areas below that must pass a gate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from crisplens.core.canonical import digest_json
+from crisplens.core.errors import InputError, Refused
+from crisplens.core.names import unknown_name
+from crisplens.core.text import check_text
+from crisplens.core.work import UnitOfWork
+from crisplens.ledger.service import append
+from crisplens.lifecycle.events import ApprovalDecided, CheckpointRecorded, CycleOpened
+from crisplens.lifecycle.gates import APPROVED, SUBJECT_PHASES, check_gate, decide_version
+from crisplens.lifecycle.model import Answer, ControlAnswer, Decision, EvidenceLink, GateResult
+from crisplens.lifecycle.phases import Phase, get_control, get_phase
+from crisplens.lifecycle.queries import (
+    Approval,
+    Checkpoint,
+    Cycle,
+    ProjectRecord,
+    list_approvals,
+    list_checkpoints,
+    list_cycles,
+    load_record,
+)
+from crisplens.monitors import answers as monitor_answers
+from crisplens.monitors.queries import Trigger, get_trigger
+from crisplens.registry.deployments import service as deployments
+from crisplens.registry.deployments.queries import Deployment
+from crisplens.registry.evidence.service import add_evidence
+from crisplens.registry.lineage.queries import project_lineage
+from crisplens.registry.model import GateDecision, VersionRef, parse_reference
+from crisplens.registry.models.queries import get_model_version, list_model_versions
+from crisplens.registry.projects.model import choose
+from crisplens.registry.projects.queries import get_project
+
+ControlGiven = str | tuple[str, str]
+
+
+def record_checkpoint(
+    work: UnitOfWork,
+    phase: str,
+    *,
+    controls: Mapping[str, ControlGiven] | None = None,
+    evidence: Sequence[str | os.PathLike[str]] = (),
+    links: Sequence[str] = (),
+    summary: str = "",
+    model: str | VersionRef | None = None,
+) -> Checkpoint:
+    """Record where a phase of the current cycle stands.
+
+    `controls` maps a control's id to its answer (met, partial, not-met, not-applicable) or to the
+    answer and its reason; an answer without a reason needs evidence. `evidence` are files to keep,
+    `links` names of recorded things. Checkpoints on training and evaluation are about one model
+    version: `model`, or the newest. Raises `InputError` for an unknown phase, control, answer,
+    file or link, for an answer with neither reason nor evidence, and for a checkpoint that says nothing.
+    """
+    chosen = get_phase(phase)
+    get_project(work.session, work.project)
+    answers = _answers(chosen, controls or {}, has_evidence=bool(evidence))
+    if not (answers or evidence or summary.strip()):
+        raise InputError(
+            "the checkpoint says nothing",
+            slug="empty-checkpoint",
+            hint=f"Answer a control (--control {chosen.practices[0].id}=met:REASON), attach evidence or give a summary.",
+        )
+    _check_links(work, links)
+    subject = _subject(work, chosen.id, model)
+    kept = [add_evidence(work, file) for file in evidence]
+    cycle = list_cycles(work.session, work.project)[-1].number
+    count = len(list_checkpoints(work.session, work.project))
+    content = CheckpointRecorded(
+        id=f"checkpoint-{count + 1}",
+        phase=chosen.id,
+        cycle=cycle,
+        subject=subject,
+        summary=summary,
+        answers=answers,
+        evidence=tuple(EvidenceLink(one.digest, one.name) for one in kept),
+        links=tuple(links),
+        digest="",
+    )
+    append(work, msgspec.structs.replace(content, digest=checkpoint_digest(content)))
+    return list_checkpoints(work.session, work.project)[-1]
+
+
+def checkpoint_digest(content: CheckpointRecorded) -> str:
+    """`sha256:<hex>` of what a checkpoint says: the canonical JSON of its fields but the digest."""
+    fields = msgspec.to_builtins(content)
+    del fields["digest"]
+    return digest_json(fields)
+
+
+def grant_approval(
+    work: UnitOfWork, phase: str, *, reason: str = "", model: str | VersionRef | None = None
+) -> Approval:
+    """Approve a phase's checkpoint, exactly as it and what it rests on stand now.
+
+    Raises `Refused` when the actor wrote the checkpoint or another rule of the gate is not met;
+    `InputError` when there is no checkpoint, or it is approved already.
+    """
+    return _decide(work, phase, Decision.APPROVED, reason, model)
+
+
+def reject_approval(
+    work: UnitOfWork, phase: str, *, reason: str, model: str | VersionRef | None = None
+) -> Approval:
+    """Refuse to approve a phase's checkpoint, and say why. Raises as `grant_approval` does."""
+    return _decide(work, phase, Decision.REJECTED, check_text("the reason", reason), model)
+
+
+def open_cycle(
+    work: UnitOfWork, *, from_phase: str = "data-collection", reason: str = "", trigger: str | None = None
+) -> Cycle:
+    """Begin another pass at `from_phase`; the phases before it keep their checkpoints.
+
+    Raises `InputError` for an unknown phase or trigger, and when neither reason nor trigger is given.
+    """
+    phase = get_phase(from_phase)
+    cycles = list_cycles(work.session, work.project)
+    if trigger is not None:
+        reason = reason or get_trigger(work.session, work.project, trigger).reason
+    event = CycleOpened(
+        number=cycles[-1].number + 1,
+        from_phase=phase.id,
+        reason=check_text("the reason for a new cycle", reason),
+        trigger=trigger,
+    )
+    append(work, event)
+    return list_cycles(work.session, work.project)[-1]
+
+
+def record_deployment(
+    work: UnitOfWork,
+    model: str | VersionRef,
+    *,
+    environment: str,
+    kind: str,
+    variants: Mapping[str, tuple[str | VersionRef, str | float]] | None = None,
+    note: str = "",
+) -> Deployment:
+    """Record that a model version went into service; to production only through its open evaluation gate.
+
+    `variants` maps names to other versions and their share of the traffic in percent; `model` serves the rest.
+    Raises `InputError` for unknown versions or shares that do not fit, `Refused` when a gate is blocked.
+    """
+    served = deployments.share_traffic(parse_reference("model", model), variants or {})
+    record = load_record(work.session, work.project)
+    gates = [_decide_version(work, record, variant.model) for variant in served]
+    return deployments.record_deployment(
+        work, served, environment=environment, kind=kind, gates=gates, note=note
+    )
+
+
+def resolve_trigger(work: UnitOfWork, id: str, *, model: str | VersionRef, note: str = "") -> Trigger:
+    """Close a retraining trigger, and its incident, with a newer model version whose evaluation gate is open.
+
+    Raises `InputError` when the trigger or version is unknown or closed, `Refused` when the version does not answer it.
+    """
+    record = load_record(work.session, work.project)
+    ref = parse_reference("model", model)
+    gate = _decide_version(work, record, ref)
+    return monitor_answers.resolve_trigger(work, id, model=ref, gate=gate, note=note)
+
+
+def _decide_version(work: UnitOfWork, record: ProjectRecord, ref: VersionRef) -> GateDecision:
+    return decide_version(record, get_model_version(work.session, work.project, ref))
+
+
+def _decide(
+    work: UnitOfWork, phase: str, decision: Decision, reason: str, model: str | VersionRef | None
+) -> Approval:
+    chosen = get_phase(phase)
+    record = load_record(work.session, work.project)
+    subject = (
+        get_model_version(work.session, work.project, parse_reference("model", model)) if model else None
+    )
+    gate = check_gate(record, chosen.id, subject=subject)
+    checkpoint = next((one for one in reversed(record.checkpoints) if one.id in gate.basis), None)
+    if checkpoint is None:
+        raise InputError(
+            f"phase {chosen.id} has no checkpoint to decide on in cycle {gate.cycle}",
+            slug="nothing-to-approve",
+            hint=f"Record one with `crisplens checkpoint record {chosen.id}`.",
+        )
+    if work.actor.id.casefold() == checkpoint.recorded_by.casefold():
+        raise Refused(
+            f"{work.actor.id} wrote {checkpoint.id} and cannot decide on it",
+            slug="own-checkpoint",
+            hint="Someone else has to: --actor NAME.",
+        )
+    if decision is Decision.APPROVED:
+        _refuse_blocked(gate)
+    event = ApprovalDecided(
+        id=f"approval-{len(record.approvals) + 1}",
+        checkpoint=checkpoint.id,
+        checkpoint_digest=checkpoint.digest,
+        phase=chosen.id,
+        cycle=checkpoint.cycle,
+        decision=decision,
+        reason=reason,
+        basis=gate.basis,
+    )
+    append(work, event)
+    return list_approvals(work.session, work.project)[-1]
+
+
+def _refuse_blocked(gate: GateResult) -> None:
+    if gate.open:
+        raise InputError(f"the checkpoint of {gate.phase} is approved already, as it stands", slug="not-open")
+    unmet = [rule for rule in gate.unmet if rule.rule != APPROVED]
+    if unmet:
+        raise Refused(
+            f"phase {gate.phase} is not in order\n"
+            + "\n".join(f"  - {rule.title}: {rule.found}. To meet it: {rule.remedy}" for rule in unmet),
+            slug="gate-blocked",
+            hint=f"See `crisplens gate check {gate.phase}`.",
+        )
+
+
+def _answers(
+    phase: Phase, controls: Mapping[str, ControlGiven], *, has_evidence: bool
+) -> tuple[ControlAnswer, ...]:
+    answers = []
+    for id, given in controls.items():
+        control = get_control(phase, id)
+        text, reason = (given, "") if isinstance(given, str) else given
+        answer = Answer(choose(Answer, f"the answer to {control.id}", text))
+        if not reason.strip() and not has_evidence:
+            raise InputError(
+                f"{control.id} is answered {answer} without a reason or evidence",
+                slug="no-reason",
+                hint=f'Write --control {control.id}={answer}:"why", or attach --evidence FILE.',
+            )
+        answers.append(ControlAnswer(control.id, answer, reason))
+    return tuple(answers)
+
+
+def _subject(work: UnitOfWork, phase: str, model: str | VersionRef | None) -> str | None:
+    if phase not in SUBJECT_PHASES:
+        return None
+    if model is not None:
+        return str(get_model_version(work.session, work.project, parse_reference("model", model)).ref)
+    versions = list_model_versions(work.session, work.project)
+    return str(versions[-1].ref) if versions else None
+
+
+def _check_links(work: UnitOfWork, links: Sequence[str]) -> None:
+    if not links:
+        return
+    names = [node.name for node in project_lineage(work.session, work.project).nodes]
+    for link in links:
+        if link not in names:
+            raise unknown_name("recorded thing", link, names)

@@ -1,0 +1,53 @@
+"""Tables of checkpoints, approvals and cycles."""
+
+from __future__ import annotations
+
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crisplens.core.columns import JsonText
+from crisplens.core.database import Base
+from crisplens.ledger.tables import Traced
+from crisplens.lifecycle.model import ControlAnswer, EvidenceLink
+
+
+class CheckpointRow(Traced, Base):
+    """One checkpoint."""
+
+    __tablename__ = "checkpoint"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    phase: Mapped[str] = mapped_column(Text)
+    cycle: Mapped[int]
+    subject: Mapped[str | None] = mapped_column(Text)
+    summary: Mapped[str] = mapped_column(Text)
+    answers: Mapped[tuple[ControlAnswer, ...]] = mapped_column(JsonText(tuple[ControlAnswer, ...]))
+    evidence: Mapped[tuple[EvidenceLink, ...]] = mapped_column(JsonText(tuple[EvidenceLink, ...]))
+    links: Mapped[tuple[str, ...]] = mapped_column(JsonText(tuple[str, ...]))
+    digest: Mapped[str] = mapped_column(Text)
+
+
+class ApprovalRow(Traced, Base):
+    """One decision on a checkpoint."""
+
+    __tablename__ = "approval"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    checkpoint: Mapped[str] = mapped_column(Text)
+    checkpoint_digest: Mapped[str] = mapped_column(Text)
+    phase: Mapped[str] = mapped_column(Text)
+    cycle: Mapped[int]
+    decision: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    basis: Mapped[dict[str, int]] = mapped_column(JsonText(dict[str, int]))
+
+
+class CycleRow(Traced, Base):
+    """One cycle after the first, which opens with the project."""
+
+    __tablename__ = "cycle"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    from_phase: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    trigger: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,1 @@
+"""What changed in production: monitors, checks, verdicts, incidents and retraining triggers."""

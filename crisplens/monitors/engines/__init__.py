@@ -1,0 +1,1 @@
+"""What compares a window with its reference: one engine protocol, one module per engine."""

@@ -1,0 +1,167 @@
+"""What engines share: which columns can be compared, and how a result is put together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from crisplens.core.errors import InputError
+from crisplens.core.names import nearest, unknown_name
+from crisplens.monitors import decisions, profiles, scores
+from crisplens.monitors.model import (
+    CategoricalProfile,
+    CheckResult,
+    CheckSettings,
+    ColumnCheck,
+    ColumnKind,
+    ColumnProfile,
+    NumericProfile,
+    OtherProfile,
+    Profile,
+    Verdict,
+)
+
+Comparable = NumericProfile | CategoricalProfile
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A column that can be compared."""
+
+    kind: ColumnKind
+    reference: Comparable
+    current: Comparable
+
+
+def watched_columns(reference: Profile, settings: CheckSettings, methods: Collection[str]) -> tuple[str, ...]:
+    """The columns to check, in order; `InputError` for settings that cannot hold for this reference."""
+    known = [column.name for column in reference.columns]
+    for name in [*settings.columns, *settings.thresholds, *settings.methods]:
+        if name not in known:
+            raise unknown_name("column of the reference", name, known)
+    for method in settings.methods.values():
+        if method not in methods:
+            raise unknown_name("drift method", method, methods)
+    if not 0 < settings.drift_share <= 1:
+        raise InputError(
+            f"the drift share {settings.drift_share:g} is not above 0 and at most 1", slug="bad-setting"
+        )
+    if settings.minimum_rows < 1:
+        raise InputError(f"the minimum of rows is {settings.minimum_rows}, not 1 or more", slug="bad-setting")
+    for name, threshold in settings.thresholds.items():
+        if not (math.isfinite(threshold) and threshold >= 0):
+            raise InputError(
+                f"the threshold of {name!r} is {threshold}, not a number of 0 or more", slug="bad-setting"
+            )
+    return tuple(dict.fromkeys(settings.columns)) or tuple(known)
+
+
+def pair_up(
+    reference: Profile, current: Profile, watched: Sequence[str], settings: CheckSettings
+) -> tuple[dict[str, Pair], dict[str, ColumnCheck]]:
+    """The columns that can be compared, and finished checks that say why the others cannot."""
+    in_reference = {column.name: column for column in reference.columns}
+    in_current = {column.name: column for column in current.columns}
+    present = [*in_current, *current.other_columns]
+    pairs: dict[str, Pair] = {}
+    checks: dict[str, ColumnCheck] = {}
+    for name in watched:
+        before, now = in_reference[name], in_current.get(name)
+        finding = _finding(before, now, name, present, settings)
+        if finding is not None:
+            verdict, reason = finding
+            checks[name] = ColumnCheck(
+                column=name,
+                kind=kind_of(before),
+                verdict=verdict,
+                reason=reason,
+                reference=profiles.summary(before),
+                current=None if now is None else profiles.summary(now),
+            )
+        elif not isinstance(before, OtherProfile) and now is not None and not isinstance(now, OtherProfile):
+            kind = ColumnKind.NUMERIC if isinstance(before, NumericProfile) else ColumnKind.CATEGORICAL
+            pairs[name] = Pair(kind=kind, reference=before, current=now)
+    return pairs, checks
+
+
+def _finding(
+    before: ColumnProfile,
+    now: ColumnProfile | None,
+    name: str,
+    present: Sequence[str],
+    settings: CheckSettings,
+) -> tuple[Verdict, str] | None:
+    if now is None:
+        close = nearest(name, present)
+        hint = f"; the nearest there is {', '.join(close)}" if close else ""
+        return Verdict.MISSING_COLUMN, f"The window has no column {name}{hint}."
+    if isinstance(before, OtherProfile):
+        return Verdict.UNSUPPORTED, before.reason
+    if not now.rows:
+        return Verdict.INSUFFICIENT_DATA, "The window has no rows."
+    if now.nulls + (now.nans if isinstance(now, NumericProfile) else 0) == now.rows:
+        return Verdict.ALL_NULL, f"All {now.rows} rows of the window are null."
+    if isinstance(now, OtherProfile):
+        return Verdict.WRONG_TYPE, now.reason
+    least = settings.minimum_rows
+    for where, count in (("reference", before.count), ("window", now.count)):
+        if count < least:
+            return Verdict.INSUFFICIENT_DATA, f"The {where} has {count} values, fewer than {least}."
+    if any(isinstance(one, NumericProfile) and one.m2 is None for one in (before, now)):
+        return Verdict.UNSUPPORTED, "The numbers are too large for their variance to be computed."
+    return None
+
+
+def kind_of(profile: ColumnProfile) -> ColumnKind | None:
+    """The kind of a column; None for one that cannot be compared."""
+    if isinstance(profile, OtherProfile):
+        return None
+    return ColumnKind.NUMERIC if isinstance(profile, NumericProfile) else ColumnKind.CATEGORICAL
+
+
+def scored(
+    name: str, pair: Pair, *, method: str, score: float, threshold: float, drift: bool, approximate: bool
+) -> ColumnCheck:
+    """The check of a column that was compared."""
+    known = scores.METHODS.get(method)
+    what = "p-value" if known and known.p_value else "distance" if known else "score"
+    about = "approximate " if approximate else ""
+    return ColumnCheck(
+        column=name,
+        kind=pair.kind,
+        method=method,
+        score=score,
+        threshold=threshold,
+        verdict=Verdict.DRIFT if drift else Verdict.NO_DRIFT,
+        reason=f"The {about}{method} {what} {score:.4g} against the threshold {threshold:g} "
+        f"means {'drift' if drift else 'no drift'}.",
+        approximate=approximate,
+        reference=profiles.summary(pair.reference),
+        current=profiles.summary(pair.current),
+    )
+
+
+def result(
+    engine: str,
+    reference: Profile,
+    current: Profile,
+    watched: Sequence[str],
+    checks: Mapping[str, ColumnCheck],
+    settings: CheckSettings,
+) -> CheckResult:
+    """The result of a check, with the window's verdict, the columns in the order they are watched."""
+    columns = tuple(checks[name] for name in watched)
+    verdict, reason = decisions.decide(columns, settings, current_rows=current.rows)
+    drifted, checked = decisions.count_checked(columns)
+    return CheckResult(
+        engine=engine,
+        verdict=verdict,
+        reason=reason,
+        columns=columns,
+        reference_rows=reference.rows,
+        current_rows=current.rows,
+        drifted=drifted,
+        checked=checked,
+        drift_share=settings.drift_share,
+    )

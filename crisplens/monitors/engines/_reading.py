@@ -1,0 +1,58 @@
+"""How engines read a table: a connection, and SQL for its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from crisplens.registry.data import tabular
+from crisplens.registry.data.tabular import Column, Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@contextmanager
+def opened(
+    table: Table, *, text: Sequence[str] = (), needed: Sequence[str] | None = None
+) -> Iterator[tuple[DuckDBPyConnection, str, tuple[Column, ...]]]:
+    """A connection, SQL for the table's rows, and its columns.
+
+    A CSV with a value that does not fit the types guessed from its first rows is read again, typed by all.
+    Parquet is queried where it is, column by column. Parsing dominates a CSV, so it is read once into memory.
+    """
+    connection = tabular.connect()
+    try:
+        with tabular.duckdb_errors(table):
+            found = tabular.table_columns(connection, table, text=text)
+            if table.format == "parquet":
+                yield connection, tabular.relation_sql(table), found
+                return
+            try:
+                found = _read_csv(connection, table, found, text, needed)
+            except Exception as error:
+                if not tabular.is_type_misfit(error):
+                    raise
+                whole = tabular.table_columns(connection, table, text=text, whole=True)
+                found = _read_csv(connection, table, whole, text, needed, whole=True)
+            yield connection, "read_once", found
+    finally:
+        connection.close()
+
+
+def _read_csv(
+    connection: DuckDBPyConnection,
+    table: Table,
+    found: tuple[Column, ...],
+    text: Sequence[str],
+    needed: Sequence[str] | None,
+    *,
+    whole: bool = False,
+) -> tuple[Column, ...]:
+    wanted = [tabular.quote_name(c.name) for c in found if needed is None or c.name in needed] or ["1 AS one"]
+    relation = tabular.relation_sql(table, text=text, whole=whole)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE read_once AS SELECT {', '.join(wanted)} FROM {relation}"
+    )
+    return found

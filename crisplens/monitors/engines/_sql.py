@@ -1,0 +1,210 @@
+"""The queries of the DuckDB engine: one a column, which keeps memory small however wide the table is."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from crisplens.monitors import profiles
+from crisplens.monitors.model import CategoricalProfile, Family, NumberCount, NumericProfile
+from crisplens.registry.data.tabular import Column, quote_name
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_INTEGERS = frozenset(
+    f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+)
+_TEXT = re.compile(r"VARCHAR|ENUM\(.*", re.DOTALL)
+
+
+def family_of(type_name: str) -> Family:
+    """What values of a DuckDB type are."""
+    if is_integer(type_name) or type_name in ("FLOAT", "DOUBLE") or type_name.startswith("DECIMAL"):
+        return Family.NUMBER
+    if type_name == "BOOLEAN":
+        return Family.BOOLEAN
+    return Family.TEXT if _TEXT.fullmatch(type_name) else Family.OTHER
+
+
+def is_integer(type_name: str) -> bool:
+    """Whether a DuckDB type holds whole numbers only."""
+    return type_name in _INTEGERS
+
+
+def row_count(connection: DuckDBPyConnection, relation: str) -> int:
+    """How many rows there are."""
+    return int(_one(connection, f"SELECT count(*) FROM {relation}")[0])
+
+
+def null_count(connection: DuckDBPyConnection, relation: str, column: Column) -> int:
+    """How many values are null."""
+    return int(_one(connection, f"SELECT count(*) - count({quote_name(column.name)}) FROM {relation}")[0])
+
+
+def not_number_count(connection: DuckDBPyConnection, relation: str, column: Column) -> int:
+    """How many values of a text column do not read as numbers."""
+    name = quote_name(column.name)
+    counted = f"count(*) FILTER ({name} IS NOT NULL AND TRY_CAST({name} AS DOUBLE) IS NULL)"
+    return int(_one(connection, f"SELECT {counted} FROM {relation}")[0])
+
+
+def distinct_count(
+    connection: DuckDBPyConnection, relation: str, column: Column, family: Family
+) -> tuple[int, int]:
+    """How many distinct values there are, and how many values; nulls, NaN and infinities are neither."""
+    value = finite_sql(column) if family is Family.NUMBER else quote_name(column.name)
+    unique, present = _one(connection, f"SELECT count(DISTINCT {value}), count({value}) FROM {relation}")
+    return int(unique), int(present)
+
+
+def reference_edges(
+    connection: DuckDBPyConnection, relation: str, column: Column, unique: int
+) -> tuple[tuple[float, ...], bool]:
+    """Where the bins of a numeric column begin and end, and whether each distinct value has its own."""
+    value = finite_sql(column)
+    if unique <= profiles.EXACT_VALUES:
+        rows = connection.execute(
+            f"SELECT DISTINCT v FROM (SELECT {value} AS v FROM {relation}) WHERE v IS NOT NULL"
+        ).fetchall()
+        return profiles.exact_edges(row[0] for row in rows), True
+    shares = ", ".join(repr(share) for share in profiles.QUANTILES)
+    quantiles, low, high = _one(
+        connection,
+        f"SELECT quantile_disc(v, [{shares}]), min(v), max(v) FROM (SELECT {value} AS v FROM {relation})",
+    )
+    return profiles.quantile_edges(quantiles, spread=(high - low) / 8), False
+
+
+def numeric_profile(
+    connection: DuckDBPyConnection,
+    relation: str,
+    column: Column,
+    *,
+    rows: int,
+    edges: Sequence[float],
+    exact: bool,
+    unique: int | None = None,
+    keep_values: bool = False,
+) -> NumericProfile:
+    """The profile of a numeric column on given edges, in one scan (two where values are kept)."""
+    name = quote_name(column.name)
+    floating = column.type in ("FLOAT", "DOUBLE")
+    odd = f"count(*) FILTER (isnan({name})), count(*) FILTER (isinf({name}))" if floating else "0, 0"
+    bins = "histogram(v, ?)" if edges else "NULL"
+    query = (
+        f"SELECT count({name}), {odd}, count(v), min(v), max(v), avg(v), var_pop(v), {bins} "
+        f"FROM (SELECT {name}, {finite_sql(column)} AS v FROM {relation})"
+    )
+    found = _one(connection, query, [list(edges)] if edges else [])
+    present, nans, infinities, count, low, high, mean, spread, histogram = found
+    m2 = spread * count if spread is not None and math.isfinite(spread * count) else None
+    values = None
+    if keep_values:
+        values = _few_values(connection, relation, column)
+        unique = len(values) if values is not None else unique
+    return NumericProfile(
+        name=column.name,
+        type=column.type,
+        integer=is_integer(column.type),
+        rows=rows,
+        nulls=rows - present,
+        nans=nans,
+        infinities=infinities,
+        count=count,
+        mean=mean if m2 is not None else None,
+        m2=m2,
+        minimum=low,
+        maximum=high,
+        edges=tuple(edges),
+        counts=_bin_counts(edges, histogram or {}),
+        exact=exact,
+        n_unique=unique,
+        values=values,
+    )
+
+
+def categorical_profile(
+    connection: DuckDBPyConnection,
+    relation: str,
+    column: Column,
+    *,
+    rows: int,
+    family: Family,
+    wanted: Sequence[str] = (),
+) -> CategoricalProfile:
+    """The profile of a categorical column: its commonest values, and always those `wanted`."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE category_counts AS "
+        f"SELECT {category_sql(column)} AS value, count(*) AS n FROM {relation} GROUP BY ALL"
+    )
+    unique, present = _one(
+        connection, "SELECT count(*), coalesce(sum(n), 0) FROM category_counts WHERE value IS NOT NULL"
+    )
+    listed = connection.execute(
+        "SELECT value, n FROM category_counts WHERE value IS NOT NULL "
+        f"ORDER BY n DESC, value LIMIT {profiles.MOST_CATEGORIES}"
+    ).fetchall()
+    counts = {str(value): int(n) for value, n in listed}
+    if unique > len(counts) and wanted:
+        rows_wanted = connection.execute(
+            "SELECT value, n FROM category_counts WHERE value IN (SELECT unnest(?))", [list(wanted)]
+        ).fetchall()
+        counts |= {str(value): int(n) for value, n in rows_wanted}
+    return CategoricalProfile(
+        name=column.name,
+        type=column.type,
+        family=family,
+        rows=rows,
+        nulls=rows - int(present),
+        count=int(present),
+        categories=profiles.sorted_categories(counts.items()),
+        rest=int(present) - sum(counts.values()),
+        n_unique=int(unique),
+    )
+
+
+def _few_values(
+    connection: DuckDBPyConnection, relation: str, column: Column
+) -> tuple[NumberCount, ...] | None:
+    """The values of a numeric column, if it has few; a window of many makes them useless."""
+    counted = connection.execute(
+        f"SELECT v, count(*) FROM (SELECT {finite_sql(column)} AS v FROM {relation}) WHERE v IS NOT NULL "
+        f"GROUP BY v LIMIT {profiles.MOST_CATEGORIES + 1}"
+    ).fetchall()
+    if len(counted) > profiles.MOST_CATEGORIES:
+        return None
+    return tuple(NumberCount(value=value, count=count) for value, count in sorted(counted))
+
+
+def finite_sql(column: Column) -> str:
+    """SQL for a numeric column's values as DOUBLE, with NaN and infinities as nulls."""
+    name = quote_name(column.name)
+    if column.type in ("FLOAT", "DOUBLE"):
+        return f"CASE WHEN isfinite({name}) THEN {name}::DOUBLE END"
+    return f"{name}::DOUBLE"
+
+
+def category_sql(column: Column) -> str:
+    """SQL for a value as text; 1 and 1.0 are one category, NaN is none."""
+    name = quote_name(column.name)
+    if column.type in ("FLOAT", "DOUBLE") or column.type.startswith("DECIMAL"):
+        number = f"{name}::DOUBLE"
+        whole = f"{number} = trunc({number}) AND abs({number}) < 1e15"
+        return (
+            f"CASE WHEN NOT isfinite({number}) THEN NULL WHEN {whole} THEN {number}::BIGINT::VARCHAR "
+            f"ELSE {number}::VARCHAR END"
+        )
+    return f"{name}::VARCHAR"
+
+
+def _bin_counts(edges: Sequence[float], histogram: dict[float, int]) -> tuple[int, ...]:
+    return (*(int(histogram.get(edge, 0)) for edge in edges), int(histogram.get(float("inf"), 0)))
+
+
+def _one(connection: DuckDBPyConnection, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
+    row = connection.execute(query, list(parameters)).fetchone()
+    assert row is not None, "an aggregate without GROUP BY always gives a row"
+    return row

@@ -1,0 +1,66 @@
+"""What every engine takes and gives back, and how one is chosen by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from crisplens.core.names import unknown_name
+from crisplens.monitors.model import CheckResult, CheckSettings, Profile
+from crisplens.registry.data.tabular import Table
+
+ENGINES = ("duckdb", "evidently")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What windows are compared with; `table` is needed only by engines that read the reference's rows."""
+
+    table: Table | None
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that an engine made, to be kept as evidence."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class EngineResult:
+    """A check's result, the window's profile, and the engine's own files."""
+
+    check: CheckResult
+    current_profile: Profile | None
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Engine(Protocol):
+    """Compares a window with its reference."""
+
+    name: str
+
+    def check(self, reference: Reference, current: Table, settings: CheckSettings) -> EngineResult:
+        """Compare `current` with `reference`.
+
+        Bad data is a verdict in the result. `InputError` is for settings that name no column or method, and
+        for files that cannot be read; `RegistryError` for an engine that fails or is not installed.
+        """
+        ...
+
+
+def get_engine(name: str) -> Engine:
+    """The engine of that name; its libraries are imported only now. `InputError` when there is none."""
+    if name == "duckdb":
+        from crisplens.monitors.engines.duckdb_engine import DuckdbEngine
+
+        return DuckdbEngine()
+    if name == "evidently":
+        from crisplens.monitors.engines.evidently_engine import EvidentlyEngine, require_evidently
+
+        require_evidently()
+        return EvidentlyEngine()
+    raise unknown_name("engine", name, ENGINES)

@@ -1,0 +1,194 @@
+"""Values of production monitoring: profiles, settings of a check, and its result. Pure; each encodes to JSON.
+
+No float here is NaN or infinite: what cannot be given is None, so that every value fits canonical JSON.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class ColumnKind(StrEnum):
+    """How a column is compared: along its number line, or category by category."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+
+
+class Family(StrEnum):
+    """What a column's values are; a column whose family differs from the reference's has the wrong type."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    OTHER = "other"
+
+
+class Verdict(StrEnum):
+    """What a check found, for one column or (the first three) for the whole window."""
+
+    NO_DRIFT = "no-drift"
+    DRIFT = "drift"
+    BAD_DATA = "bad-data"
+    MISSING_COLUMN = "missing-column"
+    WRONG_TYPE = "wrong-type"
+    ALL_NULL = "all-null"
+    INSUFFICIENT_DATA = "insufficient-data"
+    UNSUPPORTED = "unsupported"
+
+
+# A column with one of these makes the window bad data.
+BAD_VERDICTS = frozenset({Verdict.MISSING_COLUMN, Verdict.WRONG_TYPE, Verdict.ALL_NULL})
+
+
+class Category(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of a categorical column, as text, and in how many rows it stands."""
+
+    value: str
+    count: int
+
+
+class NumberCount(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of a numeric column with few values, and in how many rows it stands."""
+
+    value: float
+    count: int
+
+
+class NumericProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="numeric"):
+    """A numeric column: moments of its finite values, and how many fall between fixed edges.
+
+    `counts[i]` is the number of values in (edges[i-1], edges[i]]; the first bin is open below, the last
+    above. `exact` says that every distinct value of the reference has a bin of its own. `m2` is the sum of
+    squared deviations from the mean; None, as the mean, where it is too large for a float. `values` is kept
+    for a column whose reference has few distinct values.
+    """
+
+    name: str
+    type: str
+    integer: bool = False
+    rows: int
+    nulls: int
+    nans: int = 0
+    infinities: int = 0
+    count: int
+    mean: float | None = None
+    m2: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    exact: bool = False
+    n_unique: int | None = None
+    values: tuple[NumberCount, ...] | None = None
+
+
+class CategoricalProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="categorical"):
+    """A categorical column: its commonest values and their counts, most common first.
+
+    `rest` counts the rows of values that are not listed; `n_unique` counts all distinct values, exactly when
+    `rest` is 0 and at least that many otherwise.
+    """
+
+    name: str
+    type: str
+    family: Family
+    rows: int
+    nulls: int
+    count: int
+    categories: tuple[Category, ...] = ()
+    rest: int = 0
+    n_unique: int = 0
+
+
+class OtherProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="other"):
+    """A column that cannot be compared: a type without a drift score, or not the type of the reference.
+
+    `misfits` counts values that are not of the reference's type, where that is known.
+    """
+
+    name: str
+    type: str
+    family: Family
+    rows: int
+    nulls: int
+    reason: str = ""
+    misfits: int | None = None
+
+
+ColumnProfile = NumericProfile | CategoricalProfile | OtherProfile
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a table: small, mergeable on the same edges, and no row of it.
+
+    `other_columns` names the table's columns that were not profiled.
+    """
+
+    version: int = 1
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+    other_columns: tuple[str, ...] = ()
+
+
+class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a window is compared with its reference.
+
+    No `columns` means all of the reference's. A column without an entry in `methods` or `thresholds` gets
+    Evidently's default. `drift_share` is the share of checked columns, in (0, 1], that must drift for the
+    window to drift; a column with fewer than `minimum_rows` values is not compared.
+    """
+
+    columns: tuple[str, ...] = ()
+    thresholds: dict[str, float] = {}
+    methods: dict[str, str] = {}
+    drift_share: float = 0.5
+    minimum_rows: int = 30
+
+
+class ColumnSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A column in one line: small enough for an event. `top` has at most 5 categories."""
+
+    rows: int
+    nulls: int
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    top: tuple[Category, ...] = ()
+    n_unique: int | None = None
+
+
+class ColumnCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check found in one column; `reason` is one plain sentence.
+
+    `score` is a p-value or a distance, as `method` says; None when the column could not be compared.
+    `approximate` scores come from a profile's bins and not from every value.
+    """
+
+    column: str
+    kind: ColumnKind | None
+    method: str | None = None
+    score: float | None = None
+    threshold: float | None = None
+    verdict: Verdict
+    reason: str
+    approximate: bool = False
+    reference: ColumnSummary | None = None
+    current: ColumnSummary | None = None
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check found in a window; `drifted` of `checked` columns drift, others could not be compared."""
+
+    engine: str
+    verdict: Verdict
+    reason: str
+    columns: tuple[ColumnCheck, ...]
+    reference_rows: int
+    current_rows: int
+    drifted: int
+    checked: int
+    drift_share: float

@@ -1,0 +1,1 @@
+"""Data sources, datasets and their versions."""

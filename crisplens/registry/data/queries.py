@@ -1,0 +1,72 @@
+"""Reads of data sources and dataset versions."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crisplens.core.names import unknown_name
+from crisplens.registry.data.model import ColumnSchema
+from crisplens.registry.data.tables import DatasetVersionRow, DataSourceRow
+from crisplens.registry.model import VersionRef, parse_reference
+from crisplens.registry.views import View, view, views
+
+
+class DataSource(View, frozen=True, kw_only=True):
+    """Where data comes from, who answers for it and what may be done with it."""
+
+    name: str
+    owner: str
+    access: str
+    permitted_use: str
+    retention: str
+    description: str
+
+
+class DatasetVersion(View, frozen=True, kw_only=True):
+    """Fixed content of a dataset: digest over its files, size in bytes, rows and columns when tabular."""
+
+    dataset: str
+    version: int
+    source: str | None
+    derived_from: tuple[VersionRef, ...]
+    run: str | None
+    location: str
+    digest: str
+    size: int
+    files: int
+    format: str
+    rows: int | None
+    columns: tuple[ColumnSchema, ...]
+
+    @property
+    def ref(self) -> VersionRef:
+        """`name@version`."""
+        return VersionRef(self.dataset, self.version)
+
+
+def list_data_sources(session: Session, project: str) -> list[DataSource]:
+    """The project's data sources, by name."""
+    query = select(DataSourceRow).filter_by(project=project).order_by(DataSourceRow.name)
+    return views(session.scalars(query), DataSource)
+
+
+def list_dataset_versions(session: Session, project: str, dataset: str | None = None) -> list[DatasetVersion]:
+    """Versions of the project's datasets, or of one, by name and version."""
+    query = select(DatasetVersionRow).filter_by(project=project)
+    if dataset is not None:
+        query = query.filter_by(dataset=dataset)
+    query = query.order_by(DatasetVersionRow.dataset, DatasetVersionRow.version)
+    return views(session.scalars(query), DatasetVersion)
+
+
+def get_dataset_version(session: Session, project: str, reference: str | VersionRef) -> DatasetVersion:
+    """One dataset version. Raises `InputError` with the nearest names when there is none."""
+    ref = parse_reference("dataset", reference)
+    row = session.get(DatasetVersionRow, (project, ref.name, ref.version))
+    if row is None:
+        refs = [str(version.ref) for version in list_dataset_versions(session, project)]
+        raise unknown_name(
+            "dataset version", str(ref), refs, none_yet="Add one with `crisplens data add NAME FILE`."
+        )
+    return view(row, DatasetVersion)

@@ -1,0 +1,100 @@
+"""Use cases of data sources and datasets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import msgspec
+
+from crisplens.core.names import check_name
+from crisplens.core.text import check_text
+from crisplens.core.work import UnitOfWork
+from crisplens.ledger.service import append
+from crisplens.registry.data.content import read_content
+from crisplens.registry.data.events import DatasetVersionAdded, DataSourceSet
+from crisplens.registry.data.queries import (
+    DatasetVersion,
+    DataSource,
+    get_dataset_version,
+    list_data_sources,
+    list_dataset_versions,
+)
+from crisplens.registry.model import VersionRef, parse_reference
+from crisplens.registry.projects.queries import get_project
+from crisplens.registry.runs.queries import get_run
+from crisplens.registry.versions import next_version
+
+
+def set_data_source(
+    work: UnitOfWork,
+    name: str,
+    *,
+    owner: str | None = None,
+    access: str = "",
+    permitted_use: str = "",
+    retention: str = "",
+    description: str = "",
+) -> DataSource:
+    """Describe a data source, or describe it anew; what is not given is unknown.
+
+    `access` says who can read it, `permitted_use` what it may be used for, `retention` how long it is kept.
+    """
+    get_project(work.session, work.project)
+    append(
+        work,
+        DataSourceSet(
+            name=check_name("data source", name),
+            owner=check_text("the owner", owner or work.actor.id, most=320),
+            access=access,
+            permitted_use=permitted_use,
+            retention=retention,
+            description=description,
+        ),
+    )
+    return next(source for source in list_data_sources(work.session, work.project) if source.name == name)
+
+
+def add_data(
+    work: UnitOfWork,
+    name: str,
+    location: str | os.PathLike[str],
+    *,
+    source: str | None = None,
+    owner: str | None = None,
+    derived_from: Sequence[str | VersionRef] = (),
+    run: str | None = None,
+    version: int | None = None,
+) -> DatasetVersion:
+    """Record a version of a dataset: the content of a file or of the files that a glob matches.
+
+    `source` names where it comes from (a new one is recorded with `owner`), `derived_from` the dataset
+    versions it was made of, `run` the run that made it. The version is the next one unless given.
+    Raises `InputError` for content that cannot be read, names that nothing has, or a version that exists.
+    """
+    # Reading comes before the first statement, so that no other writer waits for it.
+    content = read_content(os.fspath(location))
+    get_project(work.session, work.project)
+    check_name("dataset", name)
+    parents = tuple(parse_reference("dataset", parent) for parent in derived_from)
+    for parent in parents:
+        get_dataset_version(work.session, work.project, parent)
+    if run is not None:
+        get_run(work.session, work.project, run)
+    taken = {known.version for known in list_dataset_versions(work.session, work.project, name)}
+    version = next_version(name, version, taken)
+    if source is not None and source not in {
+        known.name for known in list_data_sources(work.session, work.project)
+    }:
+        set_data_source(work, source, owner=owner)
+    event = DatasetVersionAdded(
+        dataset=name,
+        version=version,
+        source=source,
+        derived_from=parents,
+        run=run,
+        location=os.fspath(location),
+        **msgspec.structs.asdict(content),
+    )
+    append(work, event)
+    return get_dataset_version(work.session, work.project, VersionRef(name, version))

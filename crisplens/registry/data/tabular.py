@@ -1,0 +1,226 @@
+"""CSV and Parquet files as tables: finding them, opening them safely, and what is in them.
+
+DuckDB does the reading and is imported only when something is read. Its errors never reach a user as they
+are: `duckdb_errors` turns them into an `InputError` that names the file and, where known, the line.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crisplens.core.errors import InputError
+from crisplens.registry.data.csv_files import csv_options, quote_name, quote_text, read_header
+from crisplens.registry.data.files import Table, escape_glob, not_utf8, open_table, unreadable
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = [
+    "Column",
+    "Table",
+    "TableDescription",
+    "connect",
+    "describe_table",
+    "duckdb_errors",
+    "is_type_misfit",
+    "open_table",
+    "quote_name",
+    "quote_text",
+    "read_header",
+    "relation_sql",
+    "table_columns",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as DuckDB reads it; `type` is DuckDB's name, such as `BIGINT`, `DOUBLE` or `VARCHAR`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class TableDescription:
+    """What a table holds."""
+
+    format: str
+    columns: tuple[Column, ...]
+    row_count: int
+
+
+def describe_table(table: Table) -> TableDescription:
+    """The columns, their types and the number of rows; the whole table is read once.
+
+    Raises `InputError` when the table has no rows, a column name twice, a row with too few or too many
+    fields, bytes that are not UTF-8, or is not the format its name says.
+    """
+    connection = connect()
+    try:
+        with duckdb_errors(table):
+            columns = table_columns(connection, table)
+            counts = ", ".join(f"count({quote_name(column.name)})" for column in columns)
+            try:
+                # Counting every column makes DuckDB convert every value, so that a late misfit is found here.
+                row = connection.execute(f"SELECT count(*), {counts} FROM {relation_sql(table)}").fetchone()
+            except Exception as error:
+                if not is_type_misfit(error):
+                    raise
+                columns = table_columns(connection, table, whole=True)
+                row = connection.execute(f"SELECT count(*) FROM {relation_sql(table, whole=True)}").fetchone()
+    finally:
+        connection.close()
+    rows = int(row[0]) if row else 0
+    if rows == 0:
+        raise InputError(f"{table.pattern} has no rows", slug="no-rows")
+    return TableDescription(format=table.format, columns=columns, row_count=rows)
+
+
+def connect() -> DuckDBPyConnection:
+    """An in-memory DuckDB that fetches no extension, shows no progress bar and leaves row order free."""
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "preserve_insertion_order": "false",
+            # DuckDB would spill into the working directory otherwise.
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"crisplens-duckdb-{secrets.token_hex(8)}"),
+        },
+    )
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def relation_sql(table: Table, *, text: Sequence[str] = (), whole: bool = False) -> str:
+    """SQL for the table in a FROM clause.
+
+    A CSV's types are guessed from its first rows, or from all of it when `whole`; columns in `text` are kept
+    as text whatever they look like. Raises `InputError` for a CSV header that cannot be read.
+    """
+    files = "[" + ", ".join(quote_text(escape_glob(file)) for file in table.files) + "]"
+    options = ["union_by_name = true"] if len(table.files) > 1 else []
+    options.append("hive_partitioning = false")
+    if table.format == "parquet":
+        return f"read_parquet({', '.join([files, *options])})"
+    header, delimiter = read_header(table.files[0])
+    options += csv_options(table.files[0], delimiter)
+    kept = [name for name in text if name in header]
+    if kept:
+        options.append("types = {" + ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in kept) + "}")
+    if whole:
+        options.append("sample_size = -1")
+    return f"read_csv({', '.join([files, *options])})"
+
+
+def table_columns(
+    connection: DuckDBPyConnection, table: Table, *, text: Sequence[str] = (), whole: bool = False
+) -> tuple[Column, ...]:
+    """The table's columns in order; `InputError` when a name stands twice (upper and lower case are one)."""
+    relation = relation_sql(table, text=text, whole=whole)
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    for file in table.files:
+        names = _parquet_names(connection, file) if table.format == "parquet" else read_header(file)[0]
+        _check_duplicates(table, names)
+    return tuple(Column(name=str(name), type=str(kind)) for name, kind, *_ in rows)
+
+
+def is_type_misfit(error: Exception) -> bool:
+    """Whether DuckDB met a value that does not fit the type it guessed from a CSV's first rows."""
+    import duckdb
+
+    return isinstance(error, duckdb.ConversionException)
+
+
+@contextmanager
+def duckdb_errors(table: Table) -> Iterator[None]:
+    """Turn what DuckDB raises while it reads `table` into an `InputError` in the user's terms."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _explain(table, error) from error
+
+
+def _parquet_names(connection: DuckDBPyConnection, file: Path) -> list[str]:
+    rows = connection.execute(
+        "SELECT name, coalesce(num_children, 0) FROM parquet_schema(?)", [escape_glob(file)]
+    ).fetchall()
+    names: list[str] = []
+    inside = 0
+    for name, children in rows[1:]:
+        if inside:
+            inside += children - 1
+        else:
+            names.append(name)
+            inside = children
+    return names
+
+
+def _check_duplicates(table: Table, names: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in filter(None, names):
+        first = seen.get(name.casefold())
+        if first is not None:
+            both = f"{first!r} twice" if first == name else f"{first!r} and {name!r}"
+            raise InputError(
+                f"{table.pattern} has the column {both}",
+                slug="duplicate-columns",
+                hint="Column names must differ by more than upper and lower case.",
+            )
+        seen[name.casefold()] = name
+
+
+def _explain(table: Table, error: Exception) -> InputError:
+    text = str(error)
+    if table.format != "parquet" and "dialect" in text:
+        text = _reread_as_text(table) or text
+    named = re.search(r"^\s*file = (.+)$", text, re.MULTILINE) or re.search(r'[Ff]ile "(.+?)"', text)
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    where = named.group(1) if named and len(table.files) > 1 else table.pattern
+    where += f", line {line.group(1)}" if line else ""
+    if "utf-8" in text and "nicode" in text:
+        return not_utf8(where)
+    fields = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    if fields:
+        message = f"{where}: {fields.group(2)} fields, but the header has {fields.group(1)}"
+        return InputError(message, slug="ragged-csv", hint="Every row must have all fields; none was kept.")
+    if "unterminated quote" in text:
+        return InputError(f"{where}: a quoted value does not end", slug="ragged-csv")
+    return unreadable(where, _first_line(text, skip_prefix=bool(line)))
+
+
+def _reread_as_text(table: Table) -> str:
+    """DuckDB's type guessing gives no line for a broken row; reading everything as text does."""
+    import duckdb
+
+    for file in table.files:
+        header, delimiter = read_header(file)
+        names = [f"c{position}" for position in range(len(header))]
+        columns = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in names) + "}"
+        options = [f"columns = {columns}", "auto_detect = false", *csv_options(file, delimiter)]
+        relation = f"read_csv({quote_text(escape_glob(file))}, {', '.join(options)})"
+        counts = ", ".join(f"count({name})" for name in names)
+        try:
+            connect().execute(f"SELECT {counts} FROM {relation}").fetchall()
+        except duckdb.Error as error:
+            return f"{error}\n  file = {file}"
+    return ""
+
+
+def _first_line(text: str, *, skip_prefix: bool) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # The line after "CSV Error on Line" repeats the row itself, which must not get into messages and logs.
+    lines = [line for line in lines if not line.startswith("Original Line:")]
+    return (lines[1] if skip_prefix and len(lines) > 1 else lines[0])[:200] if lines else "unknown reason"

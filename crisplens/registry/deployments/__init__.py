@@ -1,0 +1,1 @@
+"""Deployments: which model versions serve where, and with which share of the traffic."""

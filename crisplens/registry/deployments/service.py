@@ -1,0 +1,88 @@
+"""Use cases of deployments. What needs a gate takes the gate's decision as an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from crisplens.core.decimals import check_decimal
+from crisplens.core.errors import Refused
+from crisplens.core.names import check_name
+from crisplens.core.work import UnitOfWork
+from crisplens.ledger.service import append
+from crisplens.registry.deployments.events import DeploymentRecorded
+from crisplens.registry.deployments.model import DeploymentKind, Variant, check_traffic, is_production
+from crisplens.registry.deployments.queries import Deployment, list_deployments
+from crisplens.registry.model import GateDecision, VersionRef, parse_reference
+from crisplens.registry.models.queries import get_model_version
+from crisplens.registry.projects.model import choose
+from crisplens.registry.projects.queries import get_project
+
+MAIN_VARIANT = "main"
+
+
+def record_deployment(
+    work: UnitOfWork,
+    variants: Sequence[Variant],
+    *,
+    environment: str,
+    kind: str,
+    gates: Sequence[GateDecision],
+    note: str = "",
+) -> Deployment:
+    """Record that model versions went into service; to production only through open gates.
+
+    `gates` holds a decision for every variant's model version, made by `lifecycle`.
+    Raises `InputError` for an unknown version or kind, or shares that do not make 100;
+    `Refused` when the environment is production and a decision is missing or negative.
+    """
+    get_project(work.session, work.project)
+    for variant in variants:
+        get_model_version(work.session, work.project, variant.model)
+    check_name("environment", environment)
+    checked_kind = DeploymentKind(choose(DeploymentKind, "the kind of deployment", kind))
+    check_traffic(tuple(variants))
+    if is_production(environment):
+        _refuse_blocked(variants, gates)
+    known = list_deployments(work.session, work.project)
+    event = DeploymentRecorded(
+        id=f"deployment-{len(known) + 1}",
+        environment=environment,
+        kind=checked_kind,
+        variants=tuple(variants),
+        note=note,
+        gates=tuple(gates),
+    )
+    append(work, event)
+    return list_deployments(work.session, work.project)[-1]
+
+
+def share_traffic(
+    model: VersionRef, others: Mapping[str, tuple[str | VersionRef, str | float]]
+) -> tuple[Variant, ...]:
+    """The variants of a deployment: `model` serves what the others leave of 100 percent."""
+    variants = [
+        Variant(
+            check_name("variant", name),
+            parse_reference("model", ref),
+            check_decimal(f"the share of {name}", share),
+        )
+        for name, (ref, share) in others.items()
+    ]
+    rest = 100 - sum((Decimal(variant.traffic) for variant in variants), Decimal(0))
+    return (Variant(MAIN_VARIANT, model, f"{rest.normalize():f}"), *variants)
+
+
+def _refuse_blocked(variants: Sequence[Variant], gates: Sequence[GateDecision]) -> None:
+    decided = {gate.subject: gate for gate in gates}
+    for variant in variants:
+        gate = decided.get(str(variant.model))
+        if gate is None or not gate.open:
+            phase = gate.phase if gate else "evaluation"
+            unmet = gate.unmet if gate else ("no decision was asked for",)
+            raise Refused(
+                f"{variant.model} may not go to production: its {phase} gate is blocked\n"
+                + "\n".join(f"  - {rule}" for rule in unmet),
+                slug="gate-blocked",
+                hint=f"See `crisplens gate check {phase}`.",
+            )

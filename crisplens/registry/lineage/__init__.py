@@ -1,0 +1,1 @@
+"""Lineage in the terms of W3C PROV: what was derived from what, by which run."""

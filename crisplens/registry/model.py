@@ -1,0 +1,49 @@
+"""Values that every part of the registry shares: references to versions, and the decision of a gate."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from crisplens.core.errors import InputError
+
+_REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)@([1-9][0-9]{0,8})")
+
+Scalar = str | int | float | bool
+
+
+class VersionRef(msgspec.Struct, frozen=True, order=True):
+    """One version of a dataset or model; written `name@version`."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+def parse_reference(kind: str, text: str | VersionRef) -> VersionRef:
+    """Read `name@version`. Raises `InputError` naming the `kind` of thing that was expected."""
+    if isinstance(text, VersionRef):
+        return text
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        raise InputError(
+            f"{text!r} does not name a {kind} version",
+            slug="bad-reference",
+            hint=f"Write the {kind}'s name, @ and a version, such as {text.partition('@')[0] or 'name'}@1.",
+        )
+    return VersionRef(match[1], int(match[2]))
+
+
+class GateDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate said when something asked to pass it; recorded with what it let through.
+
+    `subject` is what asked, `unmet` the rules that were not met, in words.
+    """
+
+    phase: str
+    subject: str
+    open: bool
+    unmet: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Runs: the activities that made datasets and models. `registry.lineage` records them."""
