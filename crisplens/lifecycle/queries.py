@@ -30,7 +30,7 @@ from crisplens.registry.data.queries import (
 from crisplens.registry.deployments.queries import Deployment, list_deployments
 from crisplens.registry.lineage.model import Graph
 from crisplens.registry.lineage.queries import project_lineage
-from crisplens.registry.model import VersionRef, parse_reference
+from crisplens.registry.model import VersionRef
 from crisplens.registry.models.queries import (
     Evaluation,
     ModelVersion,
@@ -138,7 +138,7 @@ def query_gate(
     Raises `InputError` for an unknown phase or model version.
     """
     chosen = get_phase(phase)
-    subject = get_model_version(session, project, parse_reference("model", model)) if model else None
+    subject = get_model_version(session, project, model) if model else None
     return check_gate(load_record(session, project), chosen.id, subject=subject)
 
 

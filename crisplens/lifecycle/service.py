@@ -66,7 +66,7 @@ def record_checkpoint(
         raise InputError(
             "the checkpoint says nothing",
             slug="empty-checkpoint",
-            hint=f"Answer a control (--control {chosen.practices[0].id}=met:REASON), attach evidence or give a summary.",
+            hint=f"Answer a control (--control {chosen.practices[0].id}=met:REASON), attach evidence or sum it up.",
         )
     _check_links(work, links)
     subject = _subject(work, chosen.id, model)
@@ -176,9 +176,7 @@ def _decide(
 ) -> Approval:
     chosen = get_phase(phase)
     record = load_record(work.session, work.project)
-    subject = (
-        get_model_version(work.session, work.project, parse_reference("model", model)) if model else None
-    )
+    subject = get_model_version(work.session, work.project, model) if model else None
     gate = check_gate(record, chosen.id, subject=subject)
     checkpoint = next((one for one in reversed(record.checkpoints) if one.id in gate.basis), None)
     if checkpoint is None:
@@ -244,7 +242,7 @@ def _subject(work: UnitOfWork, phase: str, model: str | VersionRef | None) -> st
     if phase not in SUBJECT_PHASES:
         return None
     if model is not None:
-        return str(get_model_version(work.session, work.project, parse_reference("model", model)).ref)
+        return str(get_model_version(work.session, work.project, model).ref)
     versions = list_model_versions(work.session, work.project)
     return str(versions[-1].ref) if versions else None
 

@@ -15,7 +15,7 @@ from crisplens.monitors.events import (
 )
 from crisplens.monitors.queries import Answerable, Incident, Trigger, get_incident, get_trigger, list_triggers
 from crisplens.monitors.states import State
-from crisplens.registry.model import GateDecision, VersionRef, parse_reference
+from crisplens.registry.model import GateDecision, VersionRef
 from crisplens.registry.models.queries import get_model_version
 
 
@@ -70,7 +70,7 @@ def resolve_trigger(
     """
     trigger = get_trigger(work.session, work.project, id)
     _check_open("trigger", trigger)
-    version = get_model_version(work.session, work.project, parse_reference("model", model))
+    version = get_model_version(work.session, work.project, model)
     if version.model != trigger.model:
         raise Refused(
             f"{id} asks for a version of {trigger.model}, not of {version.model}", slug="trigger-open"

@@ -37,7 +37,7 @@ from crisplens.monitors.queries import (
 )
 from crisplens.monitors.states import IncidentKind, Window
 from crisplens.monitors.tables import CheckRow, IncidentRow, TriggerRow
-from crisplens.registry.data.content import digest_location
+from crisplens.registry.data.content import Bytes, digest_location
 from crisplens.registry.data.tabular import open_table
 from crisplens.registry.evidence.service import add_evidence_bytes
 from crisplens.registry.evidence.store import read_bytes
@@ -88,19 +88,10 @@ def add_monitor(
     Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, or a
     name that is taken.
     """
-    from crisplens.monitors.engines.duckdb_engine import profile_reference
-
     get_engine(engine)
     settings = _settings(columns, thresholds, methods, drift_share, minimum_rows)
     # Reading comes before the first statement, so that no other writer waits for it.
-    location = os.fspath(reference)
-    content = digest_location(location)
-    profile = profile_reference(open_table(location), settings.columns)
-    if profile.rows == 0:
-        raise InputError(
-            f"the reference {location} has no rows", slug="no-rows", hint="Name the data to compare with."
-        )
-    _check_columns(settings, profile)
+    window, profile = _profile_reference(os.fspath(reference), settings)
     get_project(work.session, work.project)
     check_name("monitor", name)
     check_model(work.session, work.project, model)
@@ -115,13 +106,7 @@ def add_monitor(
     event = MonitorAdded(
         name=name,
         model=model,
-        reference=Window(
-            location=location,
-            digest=content.digest,
-            size=content.size,
-            files=content.files,
-            rows=profile.rows,
-        ),
+        reference=window,
         reference_profile=kept.digest,
         current=current,
         engine=engine,
@@ -147,17 +132,10 @@ def carry_out_check(
         raise InputError(
             f"the reference {monitor.reference.location} is not the data that the monitor was added with",
             slug="reference-changed",
-            hint=f"Engine {chosen.name} needs the reference's rows: restore the file, or use --engine {DEFAULT_ENGINE}.",
+            hint=f"Engine {chosen.name} needs its rows: restore the file, or use --engine {DEFAULT_ENGINE}.",
         )
     found = chosen.check(Reference(table=table, profile=profile), open_table(location), monitor.settings)
-    window = Window(
-        location=location,
-        digest=content.digest,
-        size=content.size,
-        files=content.files,
-        rows=found.check.current_rows,
-    )
-    return CheckFindings(monitor, window, found)
+    return CheckFindings(monitor, _window(location, content, found.check.current_rows), found)
 
 
 def record_check(work: UnitOfWork, findings: CheckFindings) -> CheckRecorded:
@@ -251,6 +229,19 @@ def _settings(
         drift_share=share,
         minimum_rows=minimum_rows,
     )
+
+
+def _profile_reference(location: str, settings: CheckSettings) -> tuple[Window, Profile]:
+    from crisplens.monitors.engines.duckdb_engine import profile_reference
+
+    content = digest_location(location)
+    profile = profile_reference(open_table(location), settings.columns)
+    _check_columns(settings, profile)
+    return _window(location, content, profile.rows), profile
+
+
+def _window(location: str, content: Bytes, rows: int) -> Window:
+    return Window(location=location, digest=content.digest, size=content.size, files=content.files, rows=rows)
 
 
 def _check_columns(settings: CheckSettings, profile: Profile) -> None:

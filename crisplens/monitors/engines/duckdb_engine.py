@@ -9,7 +9,7 @@ from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.monitors import profiles, scores
 from crisplens.monitors.engines import _columns, _sql
-from crisplens.monitors.engines._reading import opened
+from crisplens.monitors.engines._reading import each_column, opened
 from crisplens.monitors.engines.interface import EngineResult, Reference
 from crisplens.monitors.model import (
     CategoricalProfile,
@@ -73,7 +73,9 @@ def profile_reference(table: Table, columns: Sequence[str] = ()) -> Profile:
         rows = _sql.row_count(connection, relation)
         if rows == 0:
             raise InputError(f"{table.pattern} has no rows to compare windows with", slug="no-rows")
-        profiled = tuple(_profile_column(connection, relation, by_name[name], rows) for name in chosen)
+        profiled = each_column(
+            connection, chosen, lambda cursor, name: _profile_column(cursor, relation, by_name[name], rows)
+        )
     return Profile(rows=rows, columns=profiled, other_columns=tuple(n for n in by_name if n not in chosen))
 
 
@@ -87,7 +89,9 @@ def profile_current(table: Table, reference: Profile, columns: Sequence[str] = (
         by_name = {column.name: column for column in found}
         rows = _sql.row_count(connection, relation)
         present = [column for column in watched if column.name in by_name]
-        profiled = tuple(_profile_like(connection, relation, by_name[c.name], rows, c) for c in present)
+        profiled = each_column(
+            connection, present, lambda cursor, c: _profile_like(cursor, relation, by_name[c.name], rows, c)
+        )
     others = tuple(name for name in by_name if name not in {column.name for column in present})
     return Profile(rows=rows, columns=profiled, other_columns=others)
 

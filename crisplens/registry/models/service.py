@@ -87,8 +87,8 @@ def record_evaluation(
     Raises `InputError` for no metric, a metric that is not a finite number, or an unknown version.
     """
     get_project(work.session, work.project)
-    model_version = get_model_version(work.session, work.project, parse_reference("model", model))
-    dataset_version = get_dataset_version(work.session, work.project, parse_reference("dataset", dataset))
+    model_version = get_model_version(work.session, work.project, model)
+    dataset_version = get_dataset_version(work.session, work.project, dataset)
     if not metrics:
         raise InputError(
             "an evaluation needs at least one metric", slug="no-metric", hint="Give --metric NAME=NUMBER."

@@ -1,0 +1,107 @@
+"""Every command in the documents runs, in order, in a folder of its own, and exits as the document says."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXITS = re.compile(r"\s+# exits (\d)$")
+
+
+def commands(document: str) -> list[tuple[str, int]]:
+    """The `$` lines of a document's console blocks, each with the exit code that it says."""
+    lines = [
+        line for block in BLOCK.findall((ROOT / document).read_text("utf-8")) for line in block.splitlines()
+    ]
+    found = []
+    for line in lines:
+        assert line.startswith("$ "), line
+        code = EXITS.search(line)
+        found.append((EXITS.sub("", line[2:]), int(code[1]) if code else 0))
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that the documents speak of."""
+    draw = random.Random(1)
+
+    def write(name: str, rows: int, age: float) -> None:
+        lines = [
+            f"{draw.gauss(age, 10):.1f},{draw.choice('abc' if age < 50 else 'abcdd')},{draw.randint(0, 1)}"
+            for _ in range(rows)
+        ]
+        (tmp_path / name).write_text("\n".join(["age,plan,churned", *lines, ""]))
+
+    (tmp_path / "live").mkdir()
+    write("train.csv", 1000, 40)
+    write("holdout.csv", 300, 40)
+    write("live/monday.csv", 250, 55)
+    write("live/tuesday.csv", 250, 55)
+    (tmp_path / "model.bin").write_bytes(b"model")
+    (tmp_path / "notes.md").write_text("# Reviewed with finance\n")
+    return tmp_path
+
+
+def run_all(document: str, folder: Path) -> int:
+    """Run a document's commands in `folder`; returns how many there were."""
+    environment = {
+        **os.environ,
+        "CRISPLENS_ACTOR": "ana@example.org",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    found = commands(document)
+    for command, code in found:
+        done = subprocess.run(
+            shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == code, f"{command}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+    return len(found)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("document", ["README.md", "docs/tutorial.md"])
+def test_commands_run_in_order(document: str, folder: Path) -> None:
+    assert run_all(document, folder) > 15
+
+
+@pytest.mark.end_to_end
+def test_trust_page_finds_the_changed_number(folder: Path) -> None:
+    run_all("README.md", folder)
+    assert run_all("docs/trust.md", folder) == 3
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
+def test_python_examples_run(document: str, folder: Path) -> None:
+    run_all("README.md", folder)
+    examples = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / document).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    environment = {**os.environ, "CRISPLENS_ACTOR": "ana@example.org"}
+    for example in examples:
+        done = subprocess.run(
+            [sys.executable, "-c", example],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_links_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
+            assert link.startswith("http") or (document.parent / link).exists(), f"{document.name}: {link}"

@@ -1,0 +1,232 @@
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crisplens.core.errors import InputError
+from crisplens.registry.data.tabular import (
+    Column,
+    connect,
+    describe_table,
+    open_table,
+    quote_name,
+    quote_text,
+    read_header,
+    relation_sql,
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, content: bytes | str) -> str:
+    Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return name
+
+
+def write_parquet(name: str, query: str) -> str:
+    connect().execute(f"COPY ({query}) TO {quote_text(name)} (FORMAT parquet)")
+    return name
+
+
+def slug_of(pattern: str) -> str:
+    return error_of(pattern).slug
+
+
+def error_of(pattern: str) -> InputError:
+    with pytest.raises(InputError) as caught:
+        describe_table(open_table(pattern))
+    assert "SELECT" not in caught.value.message
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.csv", b"a,b\n1,x\n2,y\n", "csv"),
+        ("a.CSV", b"a;b\r\n1;x\r\n2;y\r\n", "csv"),
+        ("a.CSV.GZ", gzip.compress(b"a,b\n1,x\n2,y\n"), "csv"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,x\n2,y\n"), "csv"),
+        ("a.tsv", b"a\tb\n1\tx\n2\ty\n", "tsv"),
+        ("bom.csv", b"\xef\xbb\xbfa,b\n1,x\n2,y\n", "csv"),
+        ("quoted.csv", b'a,b\n1,"x, \n y"\n2,y', "csv"),
+    ],
+)
+def test_text_formats(name, content, kind):
+    description = describe_table(open_table(write(name, content)))
+    assert description.format == kind
+    assert description.columns == (Column("a", "BIGINT"), Column("b", "VARCHAR"))
+    assert description.row_count == 2
+
+
+def test_parquet():
+    write_parquet("a.parquet", "SELECT 1 AS a, 'x' AS b, {'p': 1, 'q': {'r': 2}} AS s, 2.5 AS c")
+    description = describe_table(open_table("a.parquet"))
+    assert [column.name for column in description.columns] == ["a", "b", "s", "c"]
+    assert description.row_count == 1
+
+
+def test_a_glob_takes_all_files_and_columns_by_name():
+    write("p1.csv", "a,b\n1,2\n")
+    write("p2.csv", "b,a\n20,10\n")
+    table = open_table("p*.csv")
+    assert [file.name for file in table.files] == ["p1.csv", "p2.csv"]
+    rows = connect().execute(f"SELECT a, b FROM {relation_sql(table)} ORDER BY a").fetchall()
+    assert rows == [(1, 2), (10, 20)]
+
+
+def test_a_late_text_value_makes_the_column_text():
+    write("late.csv", "a,b\n" + "1,2\n" * 30_000 + "x,2\n")
+    description = describe_table(open_table("late.csv"))
+    assert description.columns[0] == Column("a", "VARCHAR")
+    assert description.row_count == 30_001
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a'b.csv", "a[1].csv", "a*b.csv", "a?.csv", "x=1,y.csv", "--;.csv", "ü ñ.csv", 'q".csv', "a\nb.csv"],
+)
+def test_hostile_file_names_are_only_names(name):
+    write(name, "a\n1\n")
+    write("a1.csv", "a\n1\n1\n")
+    assert describe_table(open_table(name)).row_count == 1
+
+
+def test_hostile_column_names_are_only_names():
+    names = ["a'b", 'c"d', "e]", "; DROP TABLE x", "select"]
+    header = ",".join('"' + name.replace('"', '""') + '"' for name in names)
+    write("a.csv", f"{header}\n1,2,3,4,5\n")
+    assert [column.name for column in describe_table(open_table("a.csv")).columns] == names
+    relation = relation_sql(open_table("a.csv"), text=names)
+    row = connect().execute(f"SELECT {', '.join(map(quote_name, names))} FROM {relation}").fetchone()
+    assert row == ("1", "2", "3", "4", "5")
+
+
+def test_what_is_not_a_table():
+    Path("folder.csv").mkdir()
+    write("empty.csv", b"")
+    write("notes.txt", "hello")
+    write("one.csv", "a\n1\n")
+    write_parquet("one.parquet", "SELECT 1 AS a")
+    assert slug_of("missing.csv") == "no-such-file"
+    assert slug_of("none-*.csv") == "no-such-file"
+    assert slug_of("nul\0.csv") == "no-such-file"
+    assert slug_of("x" * 5000 + ".csv") == "no-such-file"
+    assert slug_of("folder.csv") == "not-a-file"
+    assert slug_of("empty.csv") == "empty-file"
+    assert slug_of("notes.txt") == "unknown-format"
+    assert slug_of("one.*") == "mixed-formats"
+
+
+def test_no_match_says_where_it_looked(tmp_path):
+    assert str(tmp_path) in error_of("none-*.csv").message
+
+
+def test_an_unreadable_file(monkeypatch):
+    write("a.csv", "a\n1\n")
+
+    def refuse(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "Permission denied" in error_of("a.csv").message
+
+
+@pytest.mark.parametrize("late", [0, 30_000])
+@pytest.mark.parametrize(("row", "found"), [("1,2,3", "3 fields"), ("1", "1 fields")])
+def test_a_ragged_row_is_named_by_line(late, row, found):
+    write("ragged.csv", "a,b\n" + "1,2\n" * late + row + "\n4,5\n")
+    error = error_of("ragged.csv")
+    assert error.slug == "ragged-csv"
+    assert f"line {late + 2}" in error.message
+    assert found in error.message
+
+
+def test_a_ragged_file_among_many_is_named():
+    write("p1.csv", "a,b\n1,2\n")
+    write("p2.csv", "a,b\n1,2,3\n")
+    assert "p2.csv, line 2" in error_of("p*.csv").message
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        (b"a,b\n", "no-rows"),
+        (b"a,b", "no-rows"),
+        (b"\n\n", "no-header"),
+        (b"a,b,a\n1,2,3\n", "duplicate-columns"),
+        (b"a,A\n1,2\n", "duplicate-columns"),
+        (b'a,b\n"1,2\n', "ragged-csv"),
+        ("a,b\nx,é\n".encode("latin-1"), "not-utf8"),
+        (b"a,b\n" + b"x,y\n" * 30_000 + "é,2\n".encode("latin-1"), "not-utf8"),
+        ("a,b\nx,y\n".encode("utf-16"), "not-utf8"),
+    ],
+)
+def test_broken_csv(content, slug):
+    assert slug_of(write("broken.csv", content)) == slug
+
+
+def test_messages_do_not_repeat_rows():
+    write("secret.csv", "a,b\n" + "1,2\n" * 3 + "hunter2,3,4\n")
+    error = error_of("secret.csv")
+    assert "hunter2" not in error.message + error.hint
+
+
+@pytest.mark.parametrize("content", [b"PAR1xx", b"PAR1" + b"\0" * 100 + b"PAR1", b"plain text\n" * 20])
+def test_corrupt_parquet(content):
+    assert slug_of(write("bad.parquet", content)) == "unreadable-file"
+
+
+def test_truncated_gzip():
+    write("cut.csv.gz", gzip.compress(b"a,b\n1,2\n" * 1000)[:-20])
+    assert slug_of("cut.csv.gz") == "unreadable-file"
+
+
+def test_parquet_without_rows_and_with_a_name_twice():
+    write_parquet("none.parquet", "SELECT 1 AS a WHERE false")
+    assert slug_of("none.parquet") == "no-rows"
+
+
+def test_parquet_with_a_name_twice():
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table([pyarrow.array([1]), pyarrow.array([2])], names=["a", "a"])
+    parquet.write_table(table, "twice.parquet")
+    assert slug_of("twice.parquet") == "duplicate-columns"
+
+
+def test_a_blank_first_header_is_fine():
+    write("pandas.csv", ",a\n0,1\n")
+    assert [column.name for column in describe_table(open_table("pandas.csv")).columns] == ["column0", "a"]
+
+
+def test_a_folder_like_a_partition_adds_no_column():
+    Path("year=2020").mkdir()
+    write_parquet("year=2020/a.parquet", "SELECT 1 AS a")
+    assert [column.name for column in describe_table(open_table("year=2020/*.parquet")).columns] == ["a"]
+
+
+def test_a_file_that_is_gone_by_now():
+    for name in (write("a.csv", "a\n1\n"), write_parquet("a.parquet", "SELECT 1 AS a")):
+        table = open_table(name)
+        Path(name).unlink()
+        with pytest.raises(InputError) as caught:
+            describe_table(table)
+        assert caught.value.slug == "unreadable-file"
+
+
+def test_a_changed_file_is_read_again():
+    write("a.csv", "a,b\n1,2\n")
+    assert read_header(Path("a.csv"))[0] == ("a", "b")
+    write("a.csv", "c,d,e\n1,2,3\n")
+    assert read_header(Path("a.csv"))[0] == ("c", "d", "e")
+
+
+def test_duckdb_is_not_imported_before_it_is_needed():
+    code = "import sys, crisplens.registry.data.tabular; sys.exit('duckdb' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
