@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "Nothing is decided yet: crisplens approval grant PHASE"
 
 
 @click.group()
@@ -32,10 +34,8 @@ def grant(registry: Registry, phase: str, reason: str, model: str | None) -> Out
     The author of a checkpoint cannot; the gate's other rules must be met.
     """
     approval = registry.approval.grant(phase, reason=reason, model=model)
-    return Output(
-        approval,
-        f"{approval.id}: {approval.recorded_by} approved {approval.checkpoint} ({approval.phase}, {approval.checkpoint_digest[:19]}…).",
-    )
+    what = f"{approval.checkpoint} ({approval.phase}, {approval.checkpoint_digest[:19]}…)"
+    return Output(approval, f"{approval.id}: {approval.recorded_by} approved {what}.")
 
 
 @group.command()
@@ -48,9 +48,8 @@ def grant(registry: Registry, phase: str, reason: str, model: str | None) -> Out
 def reject(registry: Registry, phase: str, reason: str, model: str | None) -> Output:
     """Refuse to approve PHASE's checkpoint, and say why."""
     approval = registry.approval.reject(phase, reason=reason, model=model)
-    return Output(
-        approval, f"{approval.id}: {approval.recorded_by} rejected {approval.checkpoint} ({approval.phase})."
-    )
+    what = f"{approval.checkpoint} ({approval.phase})"
+    return Output(approval, f"{approval.id}: {approval.recorded_by} rejected {what}.")
 
 
 @group.command("list")
@@ -71,7 +70,5 @@ def list_(registry: Registry) -> Output:
         )
         for one in approvals
     ]
-    return Output(
-        approvals,
-        table(("Approval", "Decision", "Checkpoint", "Phase", "Cycle", "By", "Reason", "Decided"), rows),
-    )
+    columns = ("Approval", "Decision", "Checkpoint", "Phase", "Cycle", "By", "Reason", "Decided")
+    return Output.table(approvals, columns, rows, empty=NONE_YET)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from crisplens.ledger.queries import EventFilter
     from crisplens.ledger.verify import Progress
 
+MOST_EVENTS = 2**53
+
 
 @click.group()
 def group() -> None:
@@ -78,7 +80,7 @@ def log(
 ) -> None:
     """List the events, oldest first."""
     wanted = _filter(registry, type_, by, since, until, project)
-    found = registry.audit.log(wanted, last=last)
+    found = registry.audit.log(wanted, last=None if last is None else min(last, MOST_EVENTS))
     for envelope in found:
         if not emit(_line(envelope, as_json=as_json)):
             return

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command, many
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.parsing import answers
-from crisplens.cli.text import day
+from crisplens.cli.text import count, day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no checkpoint yet: crisplens checkpoint record PHASE"
 
 
 @click.group()
@@ -50,7 +52,7 @@ def record(
     checkpoint = registry.checkpoint.record(
         phase, controls=answers(controls), evidence=evidence, links=links, summary=summary, model=model
     )
-    said = f"{len(checkpoint.answers)} controls, {len(checkpoint.evidence)} evidence files"
+    said = f"{count(len(checkpoint.answers), 'control')}, {count(len(checkpoint.evidence), 'evidence file')}"
     text = f"{checkpoint.id} on {checkpoint.phase}, cycle {checkpoint.cycle}: {said}."
     return Output(checkpoint, f"{text}\nNext: crisplens gate check {checkpoint.phase}")
 
@@ -73,7 +75,5 @@ def list_(registry: Registry) -> Output:
         )
         for one in checkpoints
     ]
-    return Output(
-        checkpoints,
-        table(("Checkpoint", "Phase", "Cycle", "About", "Controls", "Evidence", "By", "Recorded"), rows),
-    )
+    columns = ("Checkpoint", "Phase", "Cycle", "About", "Controls", "Evidence", "By", "Recorded")
+    return Output.table(checkpoints, columns, rows, empty=NONE_YET)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
@@ -44,4 +44,4 @@ def list_(registry: Registry) -> Output:
         (one.number, one.from_phase, one.trigger, one.reason, one.recorded_by, day(one.recorded_at))
         for one in cycles
     ]
-    return Output(cycles, table(("Cycle", "From", "Trigger", "Reason", "By", "Opened"), rows))
+    return Output.table(cycles, ("Cycle", "From", "Trigger", "Reason", "By", "Opened"), rows)

@@ -8,11 +8,13 @@ import click
 
 from crisplens.cli.options import command, many
 from crisplens.cli.output import Output, table
-from crisplens.cli.text import day
+from crisplens.cli.text import count, day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
     from crisplens.registry.data.queries import DatasetVersion
+
+NONE_YET = "There is no dataset yet: crisplens data add NAME FILE --source SOURCE"
 
 
 @click.group()
@@ -61,7 +63,8 @@ def list_(registry: Registry) -> Output:
         )
         for one in versions
     ]
-    return Output(versions, table(("Dataset", "Extent", "From", "Location", "Recorded"), rows))
+    columns = ("Dataset", "Extent", "From", "Location", "Recorded")
+    return Output.table(versions, columns, rows, empty=NONE_YET)
 
 
 @group.command()
@@ -70,20 +73,14 @@ def list_(registry: Registry) -> Output:
 def show(registry: Registry, reference: str) -> Output:
     """Show one dataset version with its columns."""
     one = registry.data.show(reference)
-    text = f"{one.ref}: {_extent(one)} at {one.location}\n{one.digest}\n"
-    return Output(
-        one,
-        text
-        + table(
-            ("Column", "Type"),
-            [(column.name, column.type) for column in one.columns],
-            empty="Its content is no table.",
-        ),
-    )
+    rows = [(column.name, column.type) for column in one.columns]
+    head = f"{one.ref}: {_extent(one)} at {one.location}\n{one.digest}\n"
+    none = "Its content is no table."
+    return Output(one, lambda: head + (table(("Column", "Type"), rows) if rows else none))
 
 
 def _extent(one: DatasetVersion) -> str:
-    files = f" in {one.files} files" if one.files > 1 else ""
+    files = f" in {count(one.files, 'file')}" if one.files > 1 else ""
     if one.rows is None:
-        return f"{one.size:,} bytes{files}"
-    return f"{one.rows:,} rows × {len(one.columns)} columns{files}"
+        return count(one.size, "byte") + files
+    return f"{count(one.rows, 'row')}, {count(len(one.columns), 'column')}{files}"

@@ -38,7 +38,7 @@ def demo(directory: str, debug: bool) -> None:
     program = "crisplens" if shutil.which("crisplens") else os.path.relpath(sys.argv[0])
     change = f"import sqlite3; c = sqlite3.connect('{folder}/.crisplens/registry.db'); c.execute('UPDATE kpi SET target = 50'); c.commit()"
     click.echo(f"\nThe audit report:  {report}\n\nTry next:")
-    click.echo(f"  {program} gate list --directory {folder} --project outpatient-visits")
+    click.echo(f"  {program} gate list --directory {folder}")
     click.echo(f"  {program} audit verify --directory {folder}")
     click.echo(f'  {Path(sys.executable).name} -c "{change}"   # change one number, then verify again')
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command, many
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.parsing import variants as parse_variants
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
     from crisplens.registry.deployments.queries import Deployment
+
+NONE_YET = "Nothing serves yet: crisplens deployment record MODEL@VERSION --environment NAME --kind batch"
 
 
 @click.group()
@@ -52,7 +54,8 @@ def list_(registry: Registry) -> Output:
         (one.id, one.environment, one.kind, _served(one), one.recorded_by, day(one.recorded_at))
         for one in deployments
     ]
-    return Output(deployments, table(("Deployment", "Environment", "Kind", "Serves", "By", "Recorded"), rows))
+    columns = ("Deployment", "Environment", "Kind", "Serves", "By", "Recorded")
+    return Output.table(deployments, columns, rows, empty=NONE_YET)
 
 
 def _served(deployed: Deployment) -> str:

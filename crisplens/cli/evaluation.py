@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command, many
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.parsing import numbers_by_part, pairs
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no evaluation yet: crisplens evaluation record MODEL@VERSION --dataset DATASET@VERSION"
 
 
 @click.group()
@@ -44,10 +46,8 @@ def record(
         classes=numbers_by_part("--class", classes, part="CLASS", example="churned:recall=0.71"),
     )
     measured = ", ".join(f"{name} {value:g}" for name, value in evaluation.metrics.items())
-    return Output(
-        evaluation,
-        f"{evaluation.id}: {evaluation.model} on {evaluation.dataset}: {measured}\nNext: crisplens gate check evaluation",
-    )
+    text = f"{evaluation.id}: {evaluation.model} on {evaluation.dataset}: {measured}"
+    return Output(evaluation, f"{text}\nNext: crisplens gate check evaluation")
 
 
 @group.command("list")
@@ -65,4 +65,5 @@ def list_(registry: Registry) -> Output:
         )
         for one in evaluations
     ]
-    return Output(evaluations, table(("Evaluation", "Model", "Data", "Metrics", "Recorded"), rows))
+    columns = ("Evaluation", "Model", "Data", "Metrics", "Recorded")
+    return Output.table(evaluations, columns, rows, empty=NONE_YET)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no evidence yet: crisplens evidence add FILE"
 
 
 @click.group()
@@ -34,4 +36,5 @@ def list_(registry: Registry) -> Output:
     """List the project's evidence."""
     kept = registry.evidence.list()
     rows = [(one.name, f"{one.size:,}", one.digest, one.recorded_by, day(one.recorded_at)) for one in kept]
-    return Output(kept, table(("File", "Bytes", "Digest", "By", "Recorded"), rows))
+    columns = ("File", "Bytes", "Digest", "By", "Recorded")
+    return Output.table(kept, columns, rows, empty=NONE_YET)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, mark, table
+from crisplens.cli.output import Output, mark
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -45,7 +45,7 @@ def list_(registry: Registry) -> Output:
         )
         for gate in gates
     ]
-    return Output(gates, table(("Phase", "Gate", "Rules met", "Missing"), rows))
+    return Output.table(gates, ("Phase", "Gate", "Rules met", "Missing"), rows)
 
 
 def _text(gate: GateResult) -> str:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no incident."
 
 
 @click.group()
@@ -28,9 +30,8 @@ def list_(registry: Registry) -> Output:
         (one.id, one.state, one.kind, one.monitor, one.summary, one.acknowledged_by, day(one.recorded_at))
         for one in incidents
     ]
-    return Output(
-        incidents, table(("Incident", "State", "Kind", "Monitor", "Summary", "Taken on by", "Opened"), rows)
-    )
+    columns = ("Incident", "State", "Kind", "Monitor", "Summary", "Taken on by", "Opened")
+    return Output.table(incidents, columns, rows, empty=NONE_YET)
 
 
 @group.command()
@@ -38,7 +39,7 @@ def list_(registry: Registry) -> Output:
 @click.option("--note", default="", help="What is to be said about it.")
 @command(acts=True)
 def acknowledge(registry: Registry, incident: str, note: str) -> Output:
-    """Take incident ID on."""
+    """Take on incident ID."""
     one = registry.incident.acknowledge(incident, note=note)
     return Output(one, f"{one.id} is taken on by {one.acknowledged_by}.")
 

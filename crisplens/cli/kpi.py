@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no KPI yet: crisplens kpi set NAME --target NUMBER"
 
 
 @click.group()
@@ -37,7 +39,10 @@ def set_(
     baseline: str | None,
     acceptable_error: str | None,
 ) -> Output:
-    """Set KPI NAME, or change it. NAME is the metric that evaluations report."""
+    """Set KPI NAME, or set it anew: what is not given then is unset.
+
+    NAME is the metric that evaluations report.
+    """
     kpi = registry.kpi.set(
         name,
         target=target,
@@ -46,10 +51,8 @@ def set_(
         baseline=baseline,
         acceptable_error=acceptable_error,
     )
-    return Output(
-        kpi,
-        f"KPI {kpi.name}: target {kpi.target}{' ' + kpi.unit if kpi.unit else ''}, {kpi.direction} is better.",
-    )
+    goal = f"{kpi.target} {kpi.unit}".strip()
+    return Output(kpi, f"KPI {kpi.name}: target {goal}, {kpi.direction} is better.")
 
 
 @group.command("list")
@@ -60,4 +63,5 @@ def list_(registry: Registry) -> Output:
     rows = [
         (kpi.name, kpi.direction, kpi.baseline, kpi.target, kpi.acceptable_error, kpi.unit) for kpi in kpis
     ]
-    return Output(kpis, table(("KPI", "Better", "Baseline", "Target", "Acceptable error", "Unit"), rows))
+    columns = ("KPI", "Better", "Baseline", "Target", "Acceptable error", "Unit")
+    return Output.table(kpis, columns, rows, empty=NONE_YET)

@@ -25,7 +25,8 @@ def group() -> None:
 def show(registry: Registry, name: str) -> Output:
     """Show what NAME came from and what came from it.
 
-    NAME is a dataset or model version such as churn-gbm@1, a run, a data source, an evaluation or a deployment.
+    NAME is a dataset or model version such as churn-gbm@1, a run, a data source, an evaluation or a
+    deployment.
     """
     graph = registry.lineage.show(name)
     return Output(graph, _text(graph))

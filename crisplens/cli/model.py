@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command, many
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.parsing import scalars
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no model yet: crisplens model register NAME FILE --dataset DATASET@VERSION"
 
 
 @click.group()
@@ -65,7 +67,8 @@ def list_(registry: Registry) -> Output:
         )
         for one in versions
     ]
-    return Output(versions, table(("Model", "Trained on", "Run", "Digest", "By", "Registered"), rows))
+    columns = ("Model", "Trained on", "Run", "Digest", "By", "Registered")
+    return Output.table(versions, columns, rows, empty=NONE_YET)
 
 
 @group.command()
@@ -77,7 +80,8 @@ def show(registry: Registry, reference: str) -> Output:
     lines = [
         f"{one.ref}: {one.location}, {one.size:,} bytes",
         one.digest,
-        f"Trained on {', '.join(map(str, one.datasets)) or 'nothing recorded'}, by run {one.run or 'not named'}",
+        f"Trained on {', '.join(map(str, one.datasets)) or 'nothing recorded'}",
+        f"Made by run {one.run}" if one.run else "Made by no recorded run",
         *(f"  {name} = {value}" for name, value in one.parameters.items()),
         f"Registered {day(one.recorded_at)} by {one.recorded_by}",
     ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NONE_YET = (
     "There is no monitor yet: crisplens monitor add NAME --model MODEL --reference FILES --current FILES"
 )
+COLUMNS = ("Column", "Verdict", "Method", "Score", "Threshold", "Why not compared")
 
 
 @click.group()
@@ -118,7 +119,7 @@ def run(
             f"The data could not be judged; {done.check.id} is recorded with the verdict bad-data.", err=True
         )
     code = {"bad-data": 2, "drift": 1 if fail_on else 0}.get(verdict, 0)
-    return Output(done, _text(done), exit_code=code)
+    return Output(done, lambda: _text(done), exit_code=code)
 
 
 @group.command("list")
@@ -131,7 +132,7 @@ def list_(registry: Registry) -> Output:
         for one in monitors
     ]
     columns = ("Monitor", "Model", "Reference", "Current", "Engine", "Added by")
-    return Output(monitors, table(columns, rows, empty=NONE_YET))
+    return Output.table(monitors, columns, rows, empty=NONE_YET)
 
 
 @group.command()
@@ -153,20 +154,18 @@ def history(registry: Registry, name: str | None) -> Output:
         for one in checks
     ]
     columns = ("Check", "Monitor", "Verdict", "Drifting", "Window", "Incident", "Checked")
-    return Output(checks, table(columns, rows, empty="No check has been run yet: crisplens monitor run NAME"))
+    return Output.table(checks, columns, rows, empty="There is no check yet: crisplens monitor run NAME")
 
 
 def _text(done: CheckRecorded) -> str:
     check, result = done.check, done.check.result
-    columns = ("Column", "Verdict", "Method", "Score", "Threshold", "Why not compared")
     rows = [_row(one) for one in result.columns]
-    if not any(row[-1] for row in rows):
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    shown = COLUMNS if any(row[-1] for row in rows) else COLUMNS[:-1]
     window = f"{check.window.rows:,} rows of {check.window.location}"
     lines = [
         f"{check.id} of {check.monitor}: {result.verdict}. {result.reason}",
         "",
-        table(columns, rows),
+        table(shown, [row[: len(shown)] for row in rows]),
         "",
         f"{window} against {result.reference_rows:,} of the reference, engine {result.engine}.",
     ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -19,11 +20,24 @@ _MARK = re.compile(r"^( *)(ok|NO)(?=  )", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Output:
-    """A command's result: the value for programs, the text for people, and the exit code."""
+    """A command's result: the value for programs, the text for people (made only when it is printed),
+    and the exit code."""
 
     value: Any
-    text: str
+    text: str | Callable[[], str]
     exit_code: int = 0
+
+    @classmethod
+    def table(
+        cls,
+        value: Any,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        *,
+        empty: str = "Nothing is recorded yet.",
+    ) -> Output:
+        """A result whose text is a table; `empty` when it has no rows."""
+        return cls(value, lambda: table(columns, rows) if rows else empty)
 
 
 class OutputFailed(click.ClickException):
@@ -39,7 +53,8 @@ def show(output: Output, *, as_json: bool) -> None:
 
         emit(msgspec.json.format(msgspec.json.encode(output.value, enc_hook=str), indent=2))
     else:
-        emit(_MARK.sub(_colored, printable(output.text)))
+        text = output.text if isinstance(output.text, str) else output.text()
+        emit(_MARK.sub(_colored, printable(text)))
     if output.exit_code:
         raise click.exceptions.Exit(output.exit_code)
 
@@ -68,36 +83,32 @@ def mark(good: bool) -> str:
     return "ok" if good else "NO"
 
 
-def table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str = "Nothing is recorded yet."
-) -> str:
-    """Rows in aligned columns, `empty` when there are none.
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows in aligned columns.
 
     On a terminal it is no wider than that, and where columns would be too thin each row becomes a block of
     lines; in a pipe each row is one line.
     """
-    if not rows:
-        return empty
     cells = [["" if cell is None else " ".join(printable(str(cell)).split()) for cell in row] for row in rows]
     widths = [max(map(len, (name, *(row[i] for row in cells)))) for i, name in enumerate(columns)]
     width = _width()
     if sum(min(one, NARROW) for one in widths) + 3 * (len(columns) - 1) > width:
         return _blocks(columns, cells)
-    from rich.box import SIMPLE_HEAD
+    from rich.box import SIMPLE_HEAD, Box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    box = SIMPLE_HEAD if _takes_unicode() else Box(str(SIMPLE_HEAD).replace("\u2500", "-"), ascii=True)
+    grid = Table(box=box, pad_edge=False, show_edge=False)
     for name, longest in zip(columns, widths, strict=True):
         # Names, numbers and times are not broken: they are there to be copied.
         grid.add_column(name, overflow="fold", no_wrap=longest <= NARROW)
     for row in cells:
         grid.add_row(*map(Text, row))
-    console = Console(width=width, color_system=None, highlight=False)
-    with console.capture() as captured:
-        console.print(grid)
-    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())
+    printed = io.StringIO()
+    Console(file=printed, width=width, color_system=None, highlight=False).print(grid)
+    return "\n".join(line.rstrip() for line in printed.getvalue().rstrip().splitlines())
 
 
 def _blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
@@ -115,6 +126,10 @@ def _width() -> int:
     if is_terminal(sys.stdout) or "COLUMNS" in os.environ:
         return shutil.get_terminal_size((100, 24)).columns
     return 100_000
+
+
+def _takes_unicode() -> bool:
+    return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
 
 
 def _colored(found: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import showing
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 
 if TYPE_CHECKING:
     from crisplens.lifecycle.phases import Phase
@@ -28,7 +28,7 @@ def list_() -> Output:
     rows = [
         (one.id, one.title, ", ".join(one.crisp_dm), one.lens_phase, len(one.practices)) for one in phases
     ]
-    return Output(phases, table(("Phase", "Title", "CRISP-DM 1.0", "ML Lens", "Controls"), rows))
+    return Output.table(phases, ("Phase", "Title", "CRISP-DM 1.0", "ML Lens", "Controls"), rows)
 
 
 @group.command()

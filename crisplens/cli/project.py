@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_(registry: Registry) -> Output:
     """List every project."""
     projects = registry.project.list()
     rows = [(one.project, one.title, one.risk, one.owner, day(one.recorded_at)) for one in projects]
-    return Output(projects, table(("Project", "Title", "Risk", "Owner", "Added"), rows, empty=NONE_YET))
+    return Output.table(projects, ("Project", "Title", "Risk", "Owner", "Added"), rows, empty=NONE_YET)
 
 
 @group.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from crisplens.cli.options import command
 from crisplens.cli.output import emit
+from crisplens.cli.text import printable
 from crisplens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def audit(registry: Registry, output: str | None, format_: str | None) -> None:
         return
     # Opened only now: a failed run leaves no file.
     _write(Path(output), text)
-    click.echo(f"The audit report is in {output} ({-(-len(text.encode()) // 1024)} KB).", err=True)
+    click.echo(printable(f"The audit report is in {output} ({-(-len(text.encode()) // 1024)} KB)."), err=True)
 
 
 def _format_of(output: str | None) -> str:
@@ -51,19 +53,19 @@ def _format_of(output: str | None) -> str:
 
 
 def _check_place(file: Path) -> None:
-    if file.is_dir():
+    if os.path.isdir(file):
         raise InputError(f"cannot write {file}: it is a folder", slug="unwritable", hint="Name a file.")
-    if not file.parent.is_dir():
+    if not os.path.isdir(file.parent):
         raise InputError(f"cannot write {file}: there is no folder {file.parent}", slug="unwritable")
 
 
 def _write(file: Path, text: str) -> None:
     """Write `file` whole or not at all, so that a report that was there is not lost to a full disk."""
-    part = file.with_name(f".{file.name}.part")
     try:
         if file.exists() and not file.is_file():
             file.write_text(text, encoding="utf-8")  # A device or a pipe, such as /dev/stdout.
             return
+        part = file.with_name(f".{file.name}.part")
         try:
             part.write_text(text, encoding="utf-8")
             part.replace(file)

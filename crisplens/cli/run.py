@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command, many
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.parsing import pairs, scalars
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no run yet: crisplens run record NAME"
 
 
 @click.group()
@@ -65,10 +67,8 @@ def record(
         started_at=started_at,
         ended_at=ended_at,
     )
-    return Output(
-        run,
-        f"Run {run.name} is recorded: {run.activity}, used {', '.join(map(str, run.used_datasets)) or 'nothing recorded'}.",
-    )
+    inputs = ", ".join(map(str, run.used_datasets)) or "nothing recorded"
+    return Output(run, f"Run {run.name} is recorded: {run.activity}, used {inputs}.")
 
 
 @group.command("list")
@@ -87,4 +87,5 @@ def list_(registry: Registry) -> Output:
         )
         for one in runs
     ]
-    return Output(runs, table(("Run", "Activity", "Used", "Code", "By", "Recorded"), rows))
+    columns = ("Run", "Activity", "Used", "Code", "By", "Recorded")
+    return Output.table(runs, columns, rows, empty=NONE_YET)

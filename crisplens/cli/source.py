@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no data source yet: crisplens source set NAME"
 
 
 @click.group()
@@ -35,7 +37,7 @@ def set_(
     retention: str,
     description: str,
 ) -> Output:
-    """Describe data source NAME, or describe it anew."""
+    """Describe data source NAME, or describe it anew: what is not given then is unknown."""
     source = registry.source.set(
         name,
         owner=owner,
@@ -53,4 +55,5 @@ def list_(registry: Registry) -> Output:
     """List the project's data sources."""
     sources = registry.source.list()
     rows = [(one.name, one.owner, one.access, one.permitted_use, one.retention) for one in sources]
-    return Output(sources, table(("Source", "Owner", "Access", "Permitted use", "Retention"), rows))
+    columns = ("Source", "Owner", "Access", "Permitted use", "Retention")
+    return Output.table(sources, columns, rows, empty=NONE_YET)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, table
+from crisplens.cli.output import Output
 from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+
+NONE_YET = "There is no trigger."
 
 
 @click.group()
@@ -28,9 +30,8 @@ def list_(registry: Registry) -> Output:
         (one.id, one.state, one.model, one.incident, one.resolved_by, one.reason, day(one.recorded_at))
         for one in triggers
     ]
-    return Output(
-        triggers, table(("Trigger", "State", "Model", "Incident", "Resolved by", "Reason", "Raised"), rows)
-    )
+    columns = ("Trigger", "State", "Model", "Incident", "Resolved by", "Reason", "Raised")
+    return Output.table(triggers, columns, rows, empty=NONE_YET)
 
 
 @group.command()
@@ -38,7 +39,7 @@ def list_(registry: Registry) -> Output:
 @click.option("--note", default="", help="What is to be said about it.")
 @command(acts=True)
 def acknowledge(registry: Registry, trigger: str, note: str) -> Output:
-    """Take the retraining that ID asks for on."""
+    """Take on the retraining that trigger ID asks for."""
     one = registry.trigger.acknowledge(trigger, note=note)
     return Output(one, f"{one.id} is taken on by {one.acknowledged_by}.")
 

@@ -15,7 +15,9 @@ def test_reads_what_it_writes() -> None:
     assert parse_reference("model", str(ref)) == ref == parse_reference("model", ref)
 
 
-@pytest.mark.parametrize("text", ["", "a", "a@", "@1", "a@0", "a@01", "a@-1", "a@1.0", "a@1 ", "a@x", "a@@1", "a b@1", "a@1\n"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a@", "@1", "a@0", "a@01", "a@-1", "a@1.0", "a@1 ", "a@x", "a@@1", "a b@1", "a@1\n"]
+)
 def test_what_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_reference("dataset", text)
@@ -25,7 +27,8 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "taken", "version"), [(None, [], 1), (None, [1, 2], 3), (None, [5], 6), (7, [1], 7), (1, [2], 1)]
+    ("wanted", "taken", "version"),
+    [(None, [], 1), (None, [1, 2], 3), (None, [5], 6), (7, [1], 7), (1, [2], 1)],
 )
 def test_the_next_version_follows_the_highest_unless_one_is_named(
     wanted: int | None, taken: list[int], version: int

@@ -71,19 +71,31 @@ def test_the_same_content_has_the_same_digest_under_any_name(files: Files) -> No
         (lambda r, f: r.data.add("raw", f.text("a,b\n", "h.csv")), ("empty-data", "no-rows"), ["h.csv"]),
         (lambda r, f: r.data.add("raw", f.text("a,b\n1,2\n3\n", "r.csv")), "ragged-csv", ["r.csv", "3"]),
         (lambda r, f: r.data.add("a b", f.table("t.csv")), "bad-name", ["dataset"]),
-        (lambda r, f: r.data.add("raw", f.table("t.csv"), derived_from=["rw@1"]), "unknown-name", ["rw@1", "raw@1"]),
+        (
+            lambda r, f: r.data.add("raw", f.table("t.csv"), derived_from=["rw@1"]),
+            "unknown-name",
+            ["rw@1", "raw@1"],
+        ),
         (lambda r, f: r.data.add("raw", f.table("t.csv"), derived_from=["raw"]), "bad-reference", ["raw@1"]),
         (lambda r, f: r.data.add("raw", f.table("t.csv"), run="prepare"), "unknown-name", ["prepare"]),
         (lambda r, f: r.data.add("raw", f.table("t.csv"), version=1), "exists", ["raw@1", "raw@2"]),
         (lambda r, f: r.data.add("raw", f.table("t.csv"), version=0), "bad-reference", ["0"]),
         (lambda r, f: r.data.add("raw", f.table("t.csv"), source="a b"), "bad-name", ["data source"]),
-        (lambda r, f: r.data.add("raw", f.table("t.csv"), source="new", owner="x" * 321), "text-too-long", ["owner"]),
+        (
+            lambda r, f: r.data.add("raw", f.table("t.csv"), source="new", owner="x" * 321),
+            "text-too-long",
+            ["owner"],
+        ),
         (lambda r, f: r.source.set("a/b"), "bad-name", ["data source"]),
         (lambda r, f: r.data.show("raw@9"), "unknown-name", ["raw@9", "raw@1"]),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(
-    registry: Registry, files: Files, call: Callable[[Registry, Files], Any], slug: str | tuple[str, str], words: list[str]
+    registry: Registry,
+    files: Files,
+    call: Callable[[Registry, Files], Any],
+    slug: str | tuple[str, str],
+    words: list[str],
 ) -> None:
     registry.data.add("raw", files.table("known.csv"))
     slugs = (slug,) if isinstance(slug, str) else slug

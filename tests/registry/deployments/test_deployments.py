@@ -16,7 +16,12 @@ ONE, TWO = VersionRef("m", 1), VersionRef("m", 2)
 
 @pytest.mark.parametrize(
     ("others", "main"),
-    [({}, "100"), ({"b": ("m@2", 10)}, "90"), ({"b": ("m@2", "33.3"), "c": ("m@2", "33.4")}, "33.3"), ({"b": (TWO, 100)}, "0")],
+    [
+        ({}, "100"),
+        ({"b": ("m@2", 10)}, "90"),
+        ({"b": ("m@2", "33.3"), "c": ("m@2", "33.4")}, "33.3"),
+        ({"b": (TWO, 100)}, "0"),
+    ],
 )
 def test_the_model_serves_what_the_others_leave(others: dict[str, tuple[str, str]], main: str) -> None:
     first, *rest = share_traffic(ONE, others)
@@ -39,7 +44,9 @@ def test_shares_and_names_that_cannot_be_are_refused(others: dict[str, tuple[str
     assert caught.value.slug == slug
 
 
-@pytest.mark.parametrize("shares", [("100", "1"), ("99", "0"), ("101", "-1"), ("50", "49.999999"), ("0.1", "99.8")])
+@pytest.mark.parametrize(
+    "shares", [("100", "1"), ("99", "0"), ("101", "-1"), ("50", "49.999999"), ("0.1", "99.8")]
+)
 def test_shares_must_make_a_hundred(shares: tuple[str, str]) -> None:
     with pytest.raises(InputError) as caught:
         check_traffic(tuple(Variant(f"v{at}", ONE, share) for at, share in enumerate(shares)))
@@ -55,7 +62,9 @@ def test_variants_have_names_of_their_own() -> None:
         check_traffic(share_traffic(ONE, {"main": ("m@2", 10)}))
 
 
-@pytest.mark.parametrize(("name", "expected"), [("production", True), ("PROD", True), ("Live", True), ("staging", False)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("production", True), ("PROD", True), ("Live", True), ("staging", False)]
+)
 def test_production_goes_by_its_usual_names(name: str, expected: bool) -> None:
     assert is_production(name) is expected
 

@@ -35,7 +35,9 @@ def test_keeping_again_writes_nothing_but_heals_what_was_damaged(tmp_path: Path)
     assert path.read_bytes() == CONTENT
 
 
-def test_an_interruption_leaves_nothing_under_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_leaves_nothing_under_the_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -61,7 +63,12 @@ def test_content_that_is_gone_or_changed_is_not_handed_out(tmp_path: Path) -> No
 def test_a_file_is_recorded_once_in_each_project(registry: Registry, files: Files) -> None:
     file = files.text("notes", "notes.md")
     added = registry.evidence.add(file)
-    assert (added.digest, added.name, added.media_type, added.size) == (DIGEST, "notes.md", "text/markdown", 5)
+    assert (added.digest, added.name, added.media_type, added.size) == (
+        DIGEST,
+        "notes.md",
+        "text/markdown",
+        5,
+    )
     head = registry.audit.head()
     assert registry.evidence.add(files.text("notes", "copy.bin")) == added
     assert registry.audit.head() == head
@@ -73,7 +80,9 @@ def test_a_file_is_recorded_once_in_each_project(registry: Registry, files: File
 
 
 @pytest.mark.stored
-def test_what_cannot_be_kept_is_refused(registry: Registry, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_kept_is_refused(
+    registry: Registry, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert_refused(registry, lambda: registry.evidence.add(files.folder / "none"), "unreadable-file", "none")
     assert_refused(registry, lambda: registry.evidence.add(files.folder), "unreadable-file")
     monkeypatch.setattr(service, "MOST_BYTES", 4)

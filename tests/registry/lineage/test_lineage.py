@@ -22,7 +22,8 @@ def edge(later: Node, earlier: Node) -> Edge:
 
 
 WHOLE = Graph(
-    (SOURCE, RAW, TRAIN, RUN, MODEL), (edge(RAW, SOURCE), edge(TRAIN, RAW), edge(RUN, TRAIN), edge(MODEL, RUN))
+    (SOURCE, RAW, TRAIN, RUN, MODEL),
+    (edge(RAW, SOURCE), edge(TRAIN, RAW), edge(RUN, TRAIN), edge(MODEL, RUN)),
 )
 
 
@@ -91,5 +92,9 @@ def test_the_story_leads_from_production_back_to_its_source(first_cycle: Registr
 def test_one_name_can_stand_for_several_things(registry: Registry, files: Files) -> None:
     registry.run.record("crm")
     registry.data.add("raw", files.table("raw.csv"), source="crm")
-    assert {node.kind for node in registry.lineage.show("crm").nodes} == {"data-source", "run", "dataset-version"}
+    assert {node.kind for node in registry.lineage.show("crm").nodes} == {
+        "data-source",
+        "run",
+        "dataset-version",
+    }
     assert_refused(registry, lambda: registry.lineage.show("raw@2"), "unknown-name", "raw@1")

@@ -53,7 +53,9 @@ def test_a_model_version_is_its_artefact_and_what_trained_it(trained: Registry, 
     assert first.datasets == (VersionRef("raw", 1),)
     trained.data.add("more", files.table("more.csv"))
     artefact = files.text("other weights")
-    second = trained.model.register("churn-gbm", artefact, run="fit", datasets=["more@1", "raw@1"], parameters={"a": 1})
+    second = trained.model.register(
+        "churn-gbm", artefact, run="fit", datasets=["more@1", "raw@1"], parameters={"a": 1}
+    )
     assert second.version == 2
     assert second.datasets == (VersionRef("more", 1), VersionRef("raw", 1))
     trained.model.register("other", artefact)
@@ -72,7 +74,9 @@ def test_an_evaluation_has_metrics_overall_by_slice_and_by_class(trained: Regist
     assert (evaluation.id, evaluation.metrics) == ("evaluation-1", {"auc": 0.8, "f1": 1.0})
     assert evaluation.slices == (Part("plan=free", {"auc": 0.7}),)
     assert evaluation.classes == (Part("leaves", {"recall": 0.6}),)
-    assert trained.evaluation.record("churn-gbm@1", dataset="raw@1", metrics={"auc": 0.9}).id == "evaluation-2"
+    assert (
+        trained.evaluation.record("churn-gbm@1", dataset="raw@1", metrics={"auc": 0.9}).id == "evaluation-2"
+    )
 
 
 def evaluate(registry: Registry, model: str = "churn-gbm@1", dataset: str = "raw@1", **options: Any) -> Any:
@@ -93,7 +97,11 @@ def evaluate(registry: Registry, model: str = "churn-gbm@1", dataset: str = "raw
         (lambda r, f: r.run.record("x", parameters={"n": float("nan")}), "not-exact", []),
         (lambda r, f: r.run.record("x", parameters={"n": 2**60}), "not-exact", ["2**53"]),
         (lambda r, f: r.run.record("x", started_at="soon"), "bad-time", ["soon"]),
-        (lambda r, f: r.run.record("x", started_at="2026-01-02", ended_at="2026-01-01"), "bad-time", ["before"]),
+        (
+            lambda r, f: r.run.record("x", started_at="2026-01-02", ended_at="2026-01-01"),
+            "bad-time",
+            ["before"],
+        ),
         (lambda r, f: r.run.show("fti"), "unknown-name", ["fit"]),
         (lambda r, f: r.model.register("m", f.folder / "none.bin"), "unreadable-file", ["none.bin"]),
         (lambda r, f: r.model.register("m", f.folder), "unreadable-file", []),

@@ -29,7 +29,12 @@ def test_a_goal_and_its_kpis_are_stated_and_stated_anew(registry: Registry) -> N
     state_goal(registry)
     goal = registry.goal.show()
     assert goal is not None
-    assert goal.costs == {"data": "12000", "training": "800.50", "inference": "2400", "wrong-predictions": "90000"}
+    assert goal.costs == {
+        "data": "12000",
+        "training": "800.50",
+        "inference": "2400",
+        "wrong-predictions": "90000",
+    }
     assert [(option.name, option.assessment) for option in goal.options] == [
         ("rules", "too coarse"),
         ("gradient boosting", "chosen"),

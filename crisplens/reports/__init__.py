@@ -1,0 +1,1 @@
+"""What people read: reports made from the areas' queries; nothing here writes to the record."""

@@ -1,0 +1,85 @@
+"""The audit report of a project, built from the areas' queries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from crisplens.audit import verify_registry
+from crisplens.core.clock import to_text
+from crisplens.lifecycle.queries import load_record
+from crisplens.reports.drift import monitor_stories
+from crisplens.reports.goals import kpi_results, variants_in_production
+from crisplens.reports.model import AuditReport, VerifyStep
+from crisplens.reports.recorded import cycle_entries, lineage_section, record_section
+from crisplens.reports.story import open_gaps, phase_stories
+from crisplens.reports.verdicts import project_verdict, registry_verdicts
+
+VERIFY_STEPS = (
+    VerifyStep(
+        command="crisplens audit verify",
+        what="Checks the log, the tables and the evidence files again, and gives each verdict on its own.",
+    ),
+    VerifyStep(
+        command="crisplens audit head",
+        what="Prints the tree head in force: how many events the log holds, and the root hash over them.",
+    ),
+)
+LIMITS = (
+    "Whoever holds the database can rewrite everything after the last tree head that someone else kept, and"
+    " make a log that verifies. Keep tree heads elsewhere: with the auditor, in a ticket, in print.",
+    "The record says what was stated, by whom and when. It cannot show that a statement is true, nor what was"
+    " never recorded.",
+)
+METHOD = (
+    "The report was computed from the record when it was generated; nothing in it was entered by hand.",
+    "A gate is open when every rule of its phase is met by the record as it stands. An approval is bound to"
+    " the checkpoint it was given on and to everything that checkpoint's gate rested on; when any of that is"
+    " recorded anew or changed, the approval is stale.",
+    "A phase is blocked when something of it has been recorded in the current cycle and its gate is not open,"
+    " and not started when nothing has.",
+    "A model version is judged by its newest evaluation on data whose content did not train it, against the"
+    " KPIs as they stand today. A KPI is met at its target or within the acceptable error of it.",
+    "Drift is judged column by column against a reference profile; a window drifts when the share of drifting"
+    " columns reaches the monitor's share. Scores marked ≈ are computed from binned profiles.",
+    "Lineage relations are those of W3C PROV and point from the later thing to the earlier one.",
+    "The phases map to CRISP-DM 1.0 (Chapman et al., 2000) and to the current AWS Well-Architected Machine"
+    " Learning Lens, https://docs.aws.amazon.com/wellarchitected/latest/machine-learning-lens/.",
+    "Times are UTC, and digests are SHA-256.",
+)
+
+
+def build_audit_report(
+    session: Session, project: str, *, evidence_folder: Path, now: datetime
+) -> AuditReport:
+    """Everything an auditor is shown of a project, with the record verified on the way.
+
+    Raises `InputError` when there is no such project, `RegistryError` when the database is no registry.
+    """
+    record = load_record(session, project)
+    verification = verify_registry(session, evidence_folder)
+    phases = phase_stories(record)
+    kpis = kpi_results(record)
+    return AuditReport(
+        generated_at=to_text(now),
+        project=record.project,
+        verdict=project_verdict(record, phases, kpis),
+        verification=registry_verdicts(verification),
+        head=verification.head,
+        in_production=variants_in_production(record),
+        goal=record.goal,
+        kpis=kpis,
+        phases=phases,
+        record=record_section(session, record),
+        lineage=lineage_section(record),
+        monitors=monitor_stories(record),
+        incidents=tuple(record.incidents),
+        triggers=tuple(record.triggers),
+        gaps=open_gaps(phases),
+        cycles=cycle_entries(record),
+        verify_steps=VERIFY_STEPS,
+        limits=LIMITS,
+        method=METHOD,
+    )

@@ -1,0 +1,179 @@
+"""Charts as SVG text. Horizontal places are percentages, so that text keeps its size on any width.
+
+Markup.format escapes what it is given, so that names from the record cannot become tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from crisplens.monitors.model import BAD_VERDICTS, Verdict
+from crisplens.registry.projects.model import Direction
+from crisplens.reports.model import KpiResults
+from crisplens.reports.numbers import shorten, show_decimal, show_time
+from crisplens.reports.record_model import MonitorStory
+
+_ROW, _TOP = 26, 22
+_CELL, _LABEL_CHARACTERS, _CHARACTER = 15, 32, 6.4
+_PLOT, _BELOW = 96, 18
+# So many bars leave room for a number above each.
+_FEW = 12
+_NOTHING = Markup("")
+
+
+def kpi_chart(kpi_results: KpiResults) -> Markup:
+    """Baseline, target with its acceptable error, and a dot for each model version that was measured."""
+    kpi, measured = kpi_results.kpi, [one for one in kpi_results.results if one.value is not None]
+    target, error = float(kpi.target), float(kpi.acceptable_error or 0)
+    baseline = None if kpi.baseline is None else float(kpi.baseline)
+    marks = [target - error, target + error, *([] if baseline is None else [baseline])]
+    place = _scale([*marks, *(one.value for one in measured if one.value is not None)])
+    limit = place(target - error if kpi.direction == Direction.HIGHER else target + error)
+    height = _TOP + _ROW * max(len(measured), 1) + _BELOW
+    region = (limit, 100 - limit) if kpi.direction == Direction.HIGHER else (0.0, limit)
+    parts = [
+        Markup('<rect class="good" x="{:.2f}%" y="{}" width="{:.2f}%" height="{}"/>').format(
+            region[0], _TOP, region[1], height - _TOP - _BELOW
+        ),
+        _mark(place(target), height, "target", f"target {show_decimal(kpi.target)}", top=True),
+    ]
+    if baseline is not None:
+        parts.append(
+            _mark(place(baseline), height, "baseline", f"baseline {show_decimal(kpi.baseline)}", top=False)
+        )
+    for row, one in enumerate(measured):
+        x, y = place(one.value or 0.0), _TOP + _ROW * row + _ROW // 2
+        parts.append(_dot(x, y, f"{shorten(one.model, 26)}  {one.shown}", met=bool(one.met)))
+    about = ", ".join(f"{one.model} {one.shown} ({'met' if one.met else 'missed'})" for one in measured)
+    marks_in_words = f"target {kpi.target}, baseline {kpi.baseline or 'none'}"
+    title = f"{kpi.name}: {marks_in_words}; {about or 'no version was measured'}"
+    return _svg("kpi", height, title, parts)
+
+
+def drift_chart(story: MonitorStory) -> Markup:
+    """The share of drifting columns in each check, and the share at which a window drifts."""
+    if not story.checks:
+        return _NOTHING
+    step = 100 / max(len(story.checks), 8)
+    limit = _TOP + _PLOT * (1 - story.checks[-1].drift_share)
+    parts = [
+        Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(_TOP + _PLOT),
+        Markup('<line class="limit" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(limit),
+    ]
+    for place, check in enumerate(story.checks):
+        x, size = (place + 0.5) * step, _PLOT * (check.share or 0)
+        kind = {Verdict.DRIFT: "drift", Verdict.BAD_DATA: "bad"}.get(check.verdict, "calm")
+        parts.append(
+            Markup('<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>').format(
+                kind, x - step * 0.32, _TOP + _PLOT - max(size, 1.5), step * 0.64, max(size, 1.5)
+            )
+        )
+        sign = {"drift": "▲ ", "bad": "✕ "}.get(kind, "")
+        if sign or len(story.checks) <= _FEW:
+            label = f"{sign}{check.share or 0:.0%}" if len(story.checks) <= _FEW else sign
+            parts.append(
+                Markup('<text class="{}-sign" x="{:.2f}%" y="{:.1f}" text-anchor="middle">{}</text>').format(
+                    kind, x, _TOP + _PLOT - size - 5, label
+                )
+            )
+    first, last = story.checks[0], story.checks[-1]
+    foot = _TOP + _PLOT + 14
+    parts.append(Markup('<text x="0" y="{}">{}</text>').format(foot, show_time(first.at)[:10]))
+    if len(story.checks) > 3:
+        end = min((len(story.checks) - 0.1) * step, 100.0)
+        parts.append(
+            Markup('<text x="{:.2f}%" y="{}" text-anchor="end">{}</text>').format(
+                end, foot, show_time(last.at)[:10]
+            )
+        )
+    shares = ", ".join(
+        f"{one.id} {'none compared' if one.share is None else f'{one.share:.0%}'}" for one in story.checks
+    )
+    return _svg("drift", foot + 6, f"Share of drifting columns, check by check: {shares}", parts)
+
+
+def heat_grid(story: MonitorStory) -> Markup:
+    """A row for each column, a cell for each check; the mark in the cell says what the colour says."""
+    if not story.history:
+        return _NOTHING
+    marks: dict[str, list[str]] = {}
+    labels = []
+    left = round(min(max(len(one.name) for one in story.history), _LABEL_CHARACTERS) * _CHARACTER) + 14
+    for row, column in enumerate(story.history):
+        y = row * _CELL
+        labels.append(
+            Markup('<text x="{}" y="{}" text-anchor="end"><title>{}</title>{}</text>').format(
+                left - 8, y + 11, column.name, shorten(column.name, _LABEL_CHARACTERS)
+            )
+        )
+        for place, verdict in enumerate(column.verdicts):
+            kind, path = _cell(left + place * _CELL, y, verdict)
+            marks.setdefault(kind, []).append(path)
+    # One path for all cells of a kind: a rectangle for each would make the file several times as large.
+    paths = [
+        Markup('<path class="{}" d="{}"/>').format(kind, "".join(ds)) for kind, ds in sorted(marks.items())
+    ]
+    drifting = [column.name for column in story.history if column.verdicts[-1] is Verdict.DRIFT]
+    title = f"Verdict by column and check. Drifting in the latest check: {', '.join(drifting[:20]) or 'none'}"
+    width, height = left + _CELL * len(story.checks) + 2, _CELL * len(story.history) + 2
+    return Markup(
+        '<svg class="heat" role="img" width="{0}" height="{1}" viewBox="0 0 {0} {1}">'
+        "<title>{2}</title>{3}{4}</svg>"
+    ).format(width, height, title, _NOTHING.join(labels), _NOTHING.join(paths))
+
+
+def _cell(x: int, y: int, verdict: Verdict | None) -> tuple[str, str]:
+    if verdict is Verdict.DRIFT:
+        return "drift", f"M{x + 1} {y + 1}h13v13h-13z"
+    if verdict in BAD_VERDICTS:
+        return "bad", f"M{x + 3} {y + 3}l9 9m0-9l-9 9"
+    if verdict is Verdict.NO_DRIFT:
+        return "calm", f"M{x + 5} {y + 5}h5v5h-5z"
+    return "none", f"M{x + 4} {y + 7.5}h7"
+
+
+def _scale(values: Iterable[float]) -> _Scale:
+    known = list(values)
+    return _Scale(min(known), max(known))
+
+
+class _Scale:
+    """Places of values between 8 and 92 percent, so that labels have room."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.span = low, (high - low)
+
+    def __call__(self, value: float) -> float:
+        return 8 + 84 * (value - self.low) / self.span if self.span else 50.0
+
+
+def _mark(x: float, height: int, kind: str, label: str, *, top: bool) -> Markup:
+    y = 14 if top else height - 4
+    return Markup(
+        '<line class="{}" x1="{:.2f}%" x2="{:.2f}%" y1="{}" y2="{}"/>'
+        '<text x="{:.2f}%" y="{}" text-anchor="{}">{}</text>'
+    ).format(kind, x, x, _TOP - 4, height - _BELOW + 4, x, y, _anchor(x), label)
+
+
+def _dot(x: float, y: int, label: str, *, met: bool) -> Markup:
+    side = -10 if x > 50 else 10
+    shape = (
+        Markup('<circle class="met" cx="{:.2f}%" cy="{}" r="5"/>').format(x, y)
+        if met
+        else Markup('<circle class="missed" cx="{:.2f}%" cy="{}" r="4.5"/>').format(x, y)
+    )
+    return shape + Markup('<text class="halo" x="{:.2f}%" dx="{}" y="{}" text-anchor="{}">{}</text>').format(
+        x, side, y + 4, "end" if x > 50 else "start", label
+    )
+
+
+def _anchor(x: float) -> str:
+    return "start" if x < 20 else "end" if x > 80 else "middle"
+
+
+def _svg(kind: str, height: float, title: str, parts: list[Markup]) -> Markup:
+    return Markup(
+        '<svg class="chart {}" role="img" width="100%" height="{}"><title>{}</title>{}</svg>'
+    ).format(kind, height, title, _NOTHING.join(parts))

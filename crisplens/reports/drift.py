@@ -1,0 +1,75 @@
+"""Drift over time: each monitor's checks in their order, and its columns over them."""
+
+from __future__ import annotations
+
+from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.monitors.model import BAD_VERDICTS, CheckResult, ColumnCheck, Verdict
+from crisplens.monitors.queries import Check, Monitor
+from crisplens.reports.record_model import CheckEntry, ColumnHistory, MonitorStory
+
+# More cannot be read in one picture, and the report has to stay small enough to send.
+MOST_CHECKS = 30
+MOST_COLUMNS = 120
+
+
+def monitor_stories(record: ProjectRecord) -> tuple[MonitorStory, ...]:
+    """The project's monitors, by name."""
+    return tuple(_story(monitor, _of(record, monitor)) for monitor in record.monitors)
+
+
+def unlisted_checks(record: ProjectRecord) -> list[Check]:
+    """The checks that are too old to be listed."""
+    listed = {check.id for monitor in record.monitors for check in _of(record, monitor)[-MOST_CHECKS:]}
+    return [check for check in record.checks if check.id not in listed]
+
+
+def _of(record: ProjectRecord, monitor: Monitor) -> list[Check]:
+    return [check for check in record.checks if check.monitor == monitor.name]
+
+
+def _story(monitor: Monitor, checks: list[Check]) -> MonitorStory:
+    listed = checks[-MOST_CHECKS:]
+    latest = sorted(checks[-1].result.columns, key=_urgency) if checks else []
+    columns = [column.column for column in latest[:MOST_COLUMNS]]
+    verdicts = [{column.column: column.verdict for column in check.result.columns} for check in listed]
+    return MonitorStory(
+        monitor=monitor,
+        checks=tuple(map(_check, listed)),
+        earlier=len(checks) - len(listed),
+        history=tuple(
+            ColumnHistory(name=name, verdicts=tuple(one.get(name) for one in verdicts)) for name in columns
+        ),
+        latest=tuple(latest[:MOST_COLUMNS]),
+        more_columns=max(len(latest) - MOST_COLUMNS, 0),
+    )
+
+
+def _urgency(column: ColumnCheck) -> int:
+    """Drift first, bad data second; the sort keeps the order of the columns otherwise."""
+    if column.verdict is Verdict.DRIFT:
+        return 0
+    if column.verdict in BAD_VERDICTS:
+        return 1
+    return 3 if column.verdict is Verdict.NO_DRIFT else 2
+
+
+def _check(check: Check) -> CheckEntry:
+    return CheckEntry(
+        id=check.id,
+        at=check.recorded_at,
+        by=check.recorded_by,
+        engine=check.result.engine,
+        location=check.window.location,
+        rows=check.window.rows,
+        verdict=check.result.verdict,
+        reason=check.result.reason,
+        drifted=check.result.drifted,
+        checked=check.result.checked,
+        share=_share(check.result),
+        drift_share=check.result.drift_share,
+        incident=check.incident,
+    )
+
+
+def _share(result: CheckResult) -> float | None:
+    return result.drifted / result.checked if result.checked else None

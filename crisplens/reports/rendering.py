@@ -1,0 +1,71 @@
+"""The report as one HTML file or as JSON; both are returned as text."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from crisplens.reports import numbers
+from crisplens.reports.model import AuditReport
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATE = "audit_report.html.j2"
+
+
+def render_html(report: AuditReport) -> str:
+    """One self-contained HTML file: no script, and nothing that is fetched from elsewhere."""
+    return _environment().get_template(TEMPLATE).render(report=report)
+
+
+def render_json(report: AuditReport) -> str:
+    """The same content as JSON, indented."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    # jinja2 costs its import only where a report is rendered.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from crisplens.reports.charts import drift_chart, heat_grid, kpi_chart
+    from crisplens.reports.lineage_picture import lineage_picture
+
+    environment = Environment(
+        loader=PackageLoader("crisplens.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": numbers.show_number,
+        "metric": numbers.show_metric,
+        "decimal": numbers.show_decimal,
+        "time": numbers.show_time,
+        "digest": numbers.show_digest,
+        "size": numbers.show_size,
+        "count": numbers.count,
+        "scalar": _scalar,
+        "words": _words,
+    }
+    environment.globals |= {
+        "kpi_chart": kpi_chart,
+        "drift_chart": drift_chart,
+        "heat_grid": heat_grid,
+        "lineage_picture": lineage_picture,
+    }
+    return environment
+
+
+def _scalar(value: Any) -> str:
+    """A parameter's value: numbers are not rounded, they are settings."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _words(name: str) -> str:
+    """A code word such as `no-drift` as words."""
+    return str(name).replace("-", " ").replace("_", " ")

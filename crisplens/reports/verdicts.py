@@ -1,0 +1,176 @@
+"""The verdict on the project, and beside it, never blended with it, the verdicts on the record."""
+
+from __future__ import annotations
+
+from crisplens.audit import Verification
+from crisplens.lifecycle.gates import APPROVED, decide_version
+from crisplens.lifecycle.model import RuleResult
+from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.registry.projects.model import Direction
+from crisplens.reports.goals import versions_in_production
+from crisplens.reports.model import (
+    KpiResults,
+    PhaseState,
+    PhaseStory,
+    ProjectState,
+    ProjectVerdict,
+    Reason,
+    RegistryVerdict,
+)
+from crisplens.reports.numbers import count, join_words
+
+_SHOWS = {
+    "integrity": (
+        "Every event is the text that was hashed when it was recorded, none is missing or added, and the tree"
+        " head is the root over all of them.",
+        "That the log was not rewritten as a whole since the last tree head that someone else keeps.",
+    ),
+    "projection": (
+        "Replaying the events gives exactly the tables that this report was made from.",
+        "That what the events state is true; they are what people and systems recorded.",
+    ),
+    "evidence": (
+        "Every evidence file is there and is, byte for byte, what was recorded.",
+        "Anything about data and model artefacts: of those the record keeps digests, not the files.",
+    ),
+}
+
+
+def registry_verdicts(verification: Verification) -> tuple[RegistryVerdict, ...]:
+    """The verification's verdicts, each with what it shows."""
+    return tuple(
+        RegistryVerdict(
+            name=one.name,
+            passed=one.passed,
+            checked=one.checked,
+            found=one.found,
+            findings=one.findings,
+            shows=_SHOWS.get(one.name, ("", ""))[0],
+            does_not_show=_SHOWS.get(one.name, ("", ""))[1],
+        )
+        for one in verification.verdicts
+    )
+
+
+def project_verdict(
+    record: ProjectRecord, phases: tuple[PhaseStory, ...], kpis: tuple[KpiResults, ...]
+) -> ProjectVerdict:
+    """Whether the project is in order, and each reason why not."""
+    blocked = [phase for phase in phases if phase.state is PhaseState.BLOCKED]
+    waiting = [phase for phase in phases if phase.state is PhaseState.NOT_STARTED]
+    alarms = _open_alarms(record)
+    missed = _missed_kpis(kpis)
+    ungated = _ungated(record)
+    summary = [
+        *([_are(len(blocked), f"of {len(phases)} phases", "blocked")] if blocked else []),
+        *alarms[0],
+        *([_are(len({kpi for kpi, _ in missed}), f"of {len(kpis)} KPIs", "missed")] if missed else []),
+        *(
+            [count(len(ungated), "model version") + " in production would not pass the gate today"]
+            if ungated
+            else []
+        ),
+    ]
+    reasons = [
+        *(
+            Reason(subject=phase.title, text=_blocked(phase), section=f"phase-{phase.id}")
+            for phase in blocked
+        ),
+        *alarms[1],
+        *(reason for _, reason in missed),
+        *ungated,
+    ]
+    if waiting:
+        names = ", ".join(phase.title for phase in waiting)
+        reasons.append(Reason(subject="Not started", text=f": {names}.", section="phases"))
+    if summary:
+        return ProjectVerdict(
+            state=ProjectState.NOT_IN_ORDER, sentence=f"{join_words(summary)}.", reasons=tuple(reasons)
+        )
+    if len(waiting) == len(phases):
+        return ProjectVerdict(
+            state=ProjectState.NOT_STARTED,
+            sentence="The project is under the record, and nothing else has been recorded of it yet.",
+            reasons=(),
+        )
+    if waiting:
+        share = _are(len(waiting), f"of {len(phases)} phases", "not started")
+        sentence = f"Nothing that was begun is blocked; {share}."
+        return ProjectVerdict(state=ProjectState.UNDER_WAY, sentence=sentence, reasons=tuple(reasons))
+    return ProjectVerdict(
+        state=ProjectState.IN_ORDER,
+        sentence="Every phase's gate is open, every KPI is met, and no incident or trigger is open.",
+        reasons=(),
+    )
+
+
+def _be(number: int) -> str:
+    return " is " if number == 1 else " are "
+
+
+def _are(number: int, of: str, what: str) -> str:
+    return f"{number} {of}{_be(number)}{what}"
+
+
+def _blocked(phase: PhaseStory) -> str:
+    unmet = [rule for rule in phase.rules if not rule.met]
+    rest = f" (and {count(len(unmet) - 1, 'more rule')})" if len(unmet) > 1 else ""
+    return f" is blocked: {_unmet(unmet[0])}{rest}."
+
+
+def _unmet(rule: RuleResult) -> str:
+    """A rule that is not met in words that read on from a colon."""
+    if rule.rule == APPROVED:
+        return f"no approval holds; {rule.found}"
+    return f"not met is “{rule.title}”; {rule.found}"
+
+
+def _open_alarms(record: ProjectRecord) -> tuple[list[str], list[Reason]]:
+    incidents = [one for one in record.incidents if one.is_open]
+    triggers = [one for one in record.triggers if one.is_open]
+    words = [count(len(incidents), "incident")] if incidents else []
+    words += [count(len(triggers), "trigger")] if triggers else []
+    summary = [join_words(words) + _be(len(incidents) + len(triggers)) + "open"] if words else []
+    reasons = [
+        Reason(subject=one.id, text=f" is {one.state}: {one.summary}", section="incidents")
+        for one in incidents
+    ]
+    reasons += [
+        Reason(
+            subject=one.id, text=f" is {one.state}: a request to retrain {one.model}.", section="incidents"
+        )
+        for one in triggers
+    ]
+    return summary, reasons
+
+
+def _missed_kpis(kpis: tuple[KpiResults, ...]) -> list[tuple[str, Reason]]:
+    """KPIs that the newest version, or one in production, was measured on and does not meet."""
+    missed = []
+    for one in kpis:
+        kpi = one.kpi
+        sign = "≥" if kpi.direction == Direction.HIGHER else "≤"
+        within = f" ± {kpi.acceptable_error}" if kpi.acceptable_error else ""
+        for result in one.results:
+            matters = result.in_production or result is one.results[-1]
+            if matters and result.met is False:
+                served = ", in production," if result.in_production else ""
+                target = f"the target is {sign} {kpi.target}{within} {kpi.unit}"
+                text = f" is missed by {result.model}{served} with {result.shown}: {target}"
+                missed.append(
+                    (kpi.name, Reason(subject=f"KPI {kpi.name}", text=text.rstrip() + ".", section="goals"))
+                )
+    return missed
+
+
+def _ungated(record: ProjectRecord) -> list[Reason]:
+    decisions = [decide_version(record, version) for version in versions_in_production(record)]
+    return [
+        Reason(
+            subject=one.subject,
+            text=f" is in production, and its {one.phase} gate is blocked today.",
+            section="record-deployments",
+        )
+        for one in decisions
+        if not one.open
+    ]

@@ -1,0 +1,157 @@
+"""`--json`: standard output holds one JSON value and nothing else; everything else goes to standard error."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
+# The nouns that list things, and every other read; with its exit code where that is not 0.
+LISTS = (
+    "project",
+    "kpi",
+    "source",
+    "data",
+    "run",
+    "model",
+    "evaluation",
+    "evidence",
+    "phase",
+    "checkpoint",
+    "gate",
+    "approval",
+    "cycle",
+    "deployment",
+    "monitor",
+    "incident",
+    "trigger",
+)
+READS = {
+    **{f"{noun} list": 0 for noun in LISTS},
+    "project show churn": 0,
+    "goal show": 0,
+    "data show customers@1": 0,
+    "model show churn-gbm@1": 0,
+    "lineage show churn-gbm@1": 0,
+    "phase show evaluation": 0,
+    "gate check evaluation": 0,
+    "gate check deployment": 1,
+    "monitor history": 0,
+    "monitor history nightly": 0,
+    "audit verify": 0,
+    "audit head": 0,
+    "db status": 0,
+}
+
+
+@pytest.mark.usefixtures("story", "unchanged")
+@pytest.mark.parametrize("line", READS)
+def test_reads_print_json_alone(run, line: str) -> None:
+    ran = run(*line.split(), "--json")
+    assert (ran.code, ran.err) == (READS[line], ""), ran
+    assert json.loads(ran.out) is not None
+
+
+@pytest.mark.usefixtures("story")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "init",
+        "db upgrade",
+        "project add other",
+        "goal set --problem p --value v",
+        "kpi set k --target 1",
+        "source set crm",
+        "data add new train.csv",
+        "run record r --used customers@1",
+        "model register m model2.bin",
+        "evidence add notes.md",
+        "evaluation record churn-gbm@1 --dataset holdout@1 --metric a=1",
+        "checkpoint record deployment --summary done",
+        "approval reject evaluation --reason no --actor bo@example.org",
+        "cycle open --reason again",
+        "deployment record churn-gbm@1 --environment staging --kind batch",
+        "monitor add other --model churn-gbm --reference train.csv --current train.csv",
+        "monitor run nightly",
+        "incident acknowledge incident-1",
+        "trigger acknowledge trigger-1",
+        "trigger dismiss trigger-1 --reason no",
+    ],
+)
+def test_commands_that_record_print_json_alone(run, line: str) -> None:
+    ran = run(*shlex.split(line), "--json")
+    assert (ran.code, ran.err) == (0, ""), ran
+    assert isinstance(json.loads(ran.out), dict)
+
+
+@pytest.mark.usefixtures("story", "unchanged")
+def test_log_is_one_object_a_line(run) -> None:
+    lines = run("audit", "log", "--json").out.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(len(lines)))
+    assert json.loads(run("audit", "log", "--json", "--type", "model-version.registered").out)["seq"] == 6
+    assert run("audit", "log", "--json", "--last", "9" * 30).out.splitlines() == lines
+    assert run("audit", "log", "--json", "--last", "1").out.splitlines() == lines[-1:]
+    nothing = run("audit", "log", "--json", "--by", "nobody@example.org")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "No event matches.\n")
+
+
+@pytest.mark.usefixtures("story", "unchanged")
+def test_report_as_json(run) -> None:
+    ran = run("report", "audit", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    assert isinstance(json.loads(ran.out), dict)
+    ran = run("report", "audit", "--output", "report.json")
+    assert (ran.code, ran.out, "report.json" in ran.err) == (0, "", True)
+    json.loads(Path("report.json").read_text(encoding="utf-8"))
+    assert not list(Path.cwd().glob(".report*"))
+
+
+@pytest.mark.usefixtures("story", "unchanged")
+def test_errors_leave_standard_output_empty(run) -> None:
+    for line in ("data show nope@1", "kpi list --project nope", "kpi list --nope"):
+        ran = run(*line.split(), "--json")
+        assert (ran.code, ran.out) == (2, ""), ran
+
+
+@pytest.mark.parametrize(
+    "noun", [noun for noun in LISTS if noun not in ("project", "phase", "gate", "cycle")]
+)
+def test_lists_of_an_empty_project(run, tmp_path: Path, noun: str) -> None:
+    for line in ("init", "project add empty"):
+        assert run(*line.split()).code == 0
+    ran = run(noun, "list")
+    assert (ran.code, ran.err, len(ran.out.splitlines())) == (0, "", 1), ran
+    ran = run(noun, "list", "--json")
+    assert (ran.code, json.loads(ran.out), ran.err) == (0, [], ""), ran
+
+
+def test_reads_of_an_empty_project(run) -> None:
+    assert run("init").code == 0
+    assert "crisplens project add" in run("project", "list").out
+    assert run("project", "add", "empty").code == 0
+    assert run("goal", "show", "--json").out == "null\n"
+    for line, code in {
+        "goal show": 0,
+        "gate list": 0,
+        "cycle list": 0,
+        "phase list": 0,
+        "monitor history": 0,
+        "gate check business-goal": 1,
+        "gate check evaluation": 1,
+        "report audit": 0,
+        "audit verify": 0,
+        "audit log": 0,
+    }.items():
+        ran = run(*line.split())
+        assert (ran.code, ran.err) == (code, ""), ran
+
+
+def test_the_second_project_does_not_become_the_default(run) -> None:
+    assert run("init").code == 0
+    assert "default project" in run("project", "add", "first").out
+    assert "--project second" in run("project", "add", "second").out
+    assert Path("crisplens.toml").read_text().startswith('project = "first"\n')

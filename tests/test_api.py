@@ -1,0 +1,172 @@
+"""The Python API: nouns, verbs, and how a registry is opened."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import crisplens
+from crisplens import api
+from crisplens.api import Registry, connect, init
+from crisplens.binding import Command, Noun, ProjectQuery, Query
+from crisplens.core.errors import CrisplensError, InputError, RegistryError
+from tests.conftest import ANA, BO, assert_refused, closing_engine
+
+NOUNS = [
+    noun
+    for noun in vars(api).values()
+    if isinstance(noun, type) and issubclass(noun, Noun) and noun is not Noun
+]
+VERBS = [(noun, verb) for noun in NOUNS for verb in vars(noun) if not verb.startswith("_")]
+HIDDEN = {"work", "session", "project", "self"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Registry]:
+    """A registry made by `init`."""
+    with closing_engine((registry := init(tmp_path)).engine):
+        yield registry
+
+
+def connected(**given: Any) -> Registry:
+    """`connect`, with nothing left open."""
+    registry = connect(**given)
+    registry.engine.dispose()
+    return registry
+
+
+def test_every_noun_of_the_registry_is_a_noun_of_the_command_line(home: Registry) -> None:
+    nouns = {name: noun for name, noun in vars(home).items() if isinstance(noun, Noun)}
+    assert {type(noun) for noun in nouns.values()} == set(NOUNS)
+    for name, noun in nouns.items():
+        assert type(noun).__doc__ == f"`crisplens {name}`"
+
+
+@pytest.mark.parametrize(
+    ("noun", "verb"), VERBS, ids=lambda part: part if isinstance(part, str) else part.__name__
+)
+def test_every_verb_is_documented_and_hides_what_the_door_gives(
+    home: Registry, noun: type[Noun], verb: str
+) -> None:
+    method = getattr(noun(home), verb)
+    assert inspect.getdoc(method)
+    parameters = inspect.signature(method).parameters
+    assert "session" not in parameters
+    assert "work" not in parameters
+    bound = vars(noun)[verb]
+    if isinstance(bound, Command | Query | ProjectQuery):
+        given = list(inspect.signature(bound.function).parameters)
+        hidden = 2 if isinstance(bound, ProjectQuery) else 1
+        assert set(given[:hidden]) <= HIDDEN
+        assert list(parameters) == given[hidden:]
+        assert method.__name__ == bound.function.__name__
+        assert method.__doc__ == bound.function.__doc__
+
+
+def test_the_package_names_its_doors() -> None:
+    assert crisplens.connect is connect
+    assert crisplens.init is init
+    assert crisplens.Registry is Registry
+    assert {name for name in crisplens.__all__ if not hasattr(crisplens, name)} == set()
+    with pytest.raises(AttributeError, match="conect"):
+        _ = crisplens.conect
+
+
+def test_init_makes_a_home_that_connect_finds_from_below(tmp_path: Path, home: Registry) -> None:
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".crisplens", "crisplens.toml"]
+    home.project.add("churn") if home.configuration.actor else home.acting_as(ANA).project.add("churn")
+    (below := tmp_path / "a" / "b").mkdir(parents=True)
+    assert connected(folder=below).configuration.folder == tmp_path
+    with closing_engine((again := init(tmp_path)).engine):
+        assert [project.project for project in again.project.list()] == ["churn"]
+
+
+def test_init_makes_missing_folders(tmp_path: Path) -> None:
+    with closing_engine(init(tmp_path / "a" / "b").engine):
+        assert (tmp_path / "a" / "b" / ".crisplens" / "registry.db").is_file()
+
+
+def test_init_where_nothing_can_be_written_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError) as caught:
+        init(tmp_path / "file" / "below")
+    assert caught.value.slug == "unwritable"
+
+
+def test_connect_uses_what_it_is_given_before_the_configuration(tmp_path: Path, home: Registry) -> None:
+    assert connected(folder=tmp_path, project="churn").configuration.project == "churn"
+    url = f"sqlite:///{tmp_path / '.crisplens' / 'registry.db'}"
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    assert connected(registry=url, folder=elsewhere).configuration.registry == url
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"), [(None, "no-registry"), (b"", "not-a-registry"), (b"text", "not-a-registry")]
+)
+def test_connect_to_what_is_no_registry_is_our_error(
+    tmp_path: Path, content: bytes | None, slug: str
+) -> None:
+    if content is not None:
+        (tmp_path / "registry.db").write_bytes(content)
+    with pytest.raises(RegistryError) as caught:
+        connected(registry="sqlite:///registry.db", folder=tmp_path)
+    assert caught.value.slug == slug
+    assert caught.value.exit_code == 3
+
+
+def test_a_torn_database_is_our_error(tmp_path: Path) -> None:
+    (tmp_path / "registry.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
+    with pytest.raises(RegistryError) as caught:
+        connected(registry="sqlite:///registry.db", folder=tmp_path)
+    assert caught.value.slug in {"registry-failed", "not-a-registry"}
+
+
+@pytest.mark.parametrize("source", ["option", "environment", "configuration", "git"])
+def test_the_actor_and_where_it_came_from_are_recorded(
+    tmp_path: Path, home: Registry, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    order = ["git", "configuration", "environment", "option"]
+    named = order[: order.index(source) + 1]
+    monkeypatch.setattr("crisplens.core.actor._git_email", lambda: "git@example.org")
+    if "environment" in named:
+        monkeypatch.setenv("CRISPLENS_ACTOR", "environment@example.org")
+    registry = home.acting_as("option@example.org") if "option" in named else home
+    if "configuration" in named:
+        registry.configuration = replace(home.configuration, actor="configuration@example.org")
+    registry.project.add("churn")
+    said = json.loads(
+        json.dumps(registry.audit.log()[-1].actor, default=lambda actor: [actor.id, actor.source])
+    )
+    assert said == [f"{source}@example.org", source]
+
+
+def test_nobody_named_anywhere_is_an_error_before_anything_is_written(
+    home: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", ""))
+    assert_refused(home, lambda: home.project.add("churn"), "no-actor", "CRISPLENS_ACTOR")
+    assert_refused(home, lambda: home.monitor.run("nightly"), "no-actor")
+
+
+@pytest.mark.stored
+def test_acting_as_another_changes_neither_registry_nor_project(registry: Registry) -> None:
+    other = registry.acting_as(BO)
+    assert other.actor.id == BO
+    assert registry.actor.id == ANA
+    assert other.configuration.project == "churn"
+    assert other.engine is registry.engine
+    assert registry.acting_as(BO, project="other").configuration.project == "other"
+
+
+@pytest.mark.stored
+def test_a_failed_command_can_be_followed_by_another(registry: Registry) -> None:
+    with pytest.raises(CrisplensError):
+        registry.kpi.set("auc", target="x")
+    assert registry.kpi.set("auc", target=1).target == "1"
