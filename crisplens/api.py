@@ -19,10 +19,10 @@ from crisplens.core import clock
 from crisplens.core.actor import Actor, resolve_actor
 from crisplens.core.configuration import Configuration, load_configuration, write_configuration
 from crisplens.core.database import open_engine, read_session, write_session
-from crisplens.core.errors import InputError
+from crisplens.core.errors import CrisplensError, InputError
 from crisplens.core.work import UnitOfWork, no_project
 from crisplens.ledger import queries as ledger
-from crisplens.ledger.verify import Progress
+from crisplens.ledger.verdict import Progress
 from crisplens.lifecycle import queries as lifecycle_queries
 from crisplens.lifecycle import service as lifecycle
 from crisplens.monitors import answers
@@ -50,8 +50,7 @@ def init(folder: str | os.PathLike[str] = ".") -> Registry:
     home = Path(folder)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        write_configuration(home)
-        configuration = load_configuration(home)
+        configuration = load_configuration(home, parents=False)
         if configuration.registry.startswith("sqlite:///"):
             (configuration.folder / configuration.registry.removeprefix("sqlite:///")).parent.mkdir(
                 parents=True, exist_ok=True
@@ -59,6 +58,8 @@ def init(folder: str | os.PathLike[str] = ".") -> Registry:
     except OSError as error:
         raise InputError(f"cannot create a registry in {home}: {error.strerror}", slug="unwritable") from None
     migrations.upgrade(open_engine(configuration.registry, folder=configuration.folder, create=True))
+    # Written last, so that it never names a registry that could not be made.
+    write_configuration(home)
     return connect(folder=home)
 
 
@@ -80,8 +81,12 @@ def connect(
     if project is not None:
         configuration = replace(configuration, project=project)
     opened = Registry(configuration, open_engine(configuration.registry, folder=configuration.folder), actor)
-    with read_session(opened.engine) as session:
-        migrations.check_schema(session.connection())
+    try:
+        with read_session(opened.engine) as session:
+            migrations.check_schema(session.connection())
+    except CrisplensError:
+        opened.engine.dispose()
+        raise
     return opened
 
 

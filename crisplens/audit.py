@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from crisplens.areas import METADATA
+from crisplens.ledger.integrity import verify_integrity
 from crisplens.ledger.queries import TreeHead
+from crisplens.ledger.replay import verify_projection
 from crisplens.ledger.tables import LedgerHead
-from crisplens.ledger.verify import Finding, Progress, Verdict, verify_integrity, verify_projection
+from crisplens.ledger.verdict import Finding, Progress, Verdict
 from crisplens.migrations import check_schema, read_status
 from crisplens.registry.evidence.queries import verify_evidence
 
@@ -42,11 +44,16 @@ def verify_registry(
         projection = msgspec.structs.replace(
             projection, passed=False, found=projection.found + 1, findings=(renumbered, *projection.findings)
         )
-    head = session.query(LedgerHead.size, LedgerHead.root).first()
     return Verification(
-        head=TreeHead(head.size, bytes(head.root).hex()) if head else None,
+        head=_head(session),
         verdicts=(integrity, projection, verify_evidence(session, evidence_folder)),
     )
+
+
+def _head(session: Session) -> TreeHead | None:
+    head = session.execute(select(LedgerHead.size, LedgerHead.root)).first()
+    readable = head is not None and isinstance(head.size, int) and isinstance(head.root, bytes)
+    return TreeHead(head.size, head.root.hex()) if head is not None and readable else None
 
 
 def _check_revision(session: Session) -> Finding | None:

@@ -32,7 +32,7 @@ from crisplens.core.errors import RegistryError
 from crisplens.ledger import merkle
 from crisplens.ledger.tables import LEDGER_TABLES
 from crisplens.ledger.triggers import expected_triggers, install_triggers, present_triggers
-from crisplens.ledger.verify import verify_integrity
+from crisplens.ledger.integrity import verify_integrity
 from tests.conftest import Databases, PostgresqlDatabases, SqliteDatabases, database_columns
 
 pytestmark = pytest.mark.stored

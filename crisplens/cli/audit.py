@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crisplens.audit import Verification
     from crisplens.ledger.model import Envelope
     from crisplens.ledger.queries import EventFilter
-    from crisplens.ledger.verify import Progress
+    from crisplens.ledger.verdict import Progress
 
 MOST_EVENTS = 2**53
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def digest_file(path: Path) -> tuple[str, int]:
     """`sha256:<hex>` and size in bytes of a file, read in chunks. Raises `InputError` if it cannot be read."""
     hasher, size = hashlib.sha256(), 0
     try:
+        check_regular(path)
         with path.open("rb") as file:
             while chunk := file.read(CHUNK):
                 hasher.update(chunk)
@@ -53,6 +55,12 @@ def digest_file(path: Path) -> tuple[str, int]:
     except OSError as error:
         raise unreadable(path, error) from None
     return f"sha256:{hasher.hexdigest()}", size
+
+
+def check_regular(path: Path) -> None:
+    """Raise `InputError` for a folder, pipe or device: reading one would never end. `OSError` if it is gone."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InputError(f"{path} is not a regular file", slug="not-a-file", hint="Name a file.")
 
 
 def unreadable(path: Path, error: OSError) -> InputError:

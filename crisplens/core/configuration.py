@@ -35,16 +35,15 @@ class Configuration:
 
 
 def load_configuration(
-    start: Path | None = None, environment: Mapping[str, str] = os.environ
+    start: Path | None = None, environment: Mapping[str, str] = os.environ, *, parents: bool = True
 ) -> Configuration:
-    """Read the nearest `crisplens.toml` at or above `start` and apply `CRISPLENS_*` over it.
+    """Read the nearest `crisplens.toml` at or (with `parents`) above `start`, and apply `CRISPLENS_*` over it.
 
     Raises `InputError` for a file that is not TOML, an unknown key or a value that is not text.
     """
     start = (start or Path.cwd()).resolve()
-    file = next(
-        (path for path in (folder / FILE_NAME for folder in (start, *start.parents)) if path.is_file()), None
-    )
+    folders = (start, *start.parents) if parents else (start,)
+    file = next((path for path in (folder / FILE_NAME for folder in folders) if path.exists()), None)
     settings = _read(file) if file else {}
     for key in KEYS:
         if value := environment.get(f"CRISPLENS_{key.upper()}"):

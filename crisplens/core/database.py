@@ -39,7 +39,7 @@ def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise RegistryError(
             "the registry's URL cannot be read",
             slug="bad-registry-url",
@@ -63,7 +63,7 @@ def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -
 def write_session(engine: Engine) -> Iterator[Session]:
     """A session whose transaction may write: committed once at the end, rolled back on any error."""
     bound = engine.execution_options(sqlite_begin="IMMEDIATE")
-    with _translated(engine), Session(bound) as session, session.begin():
+    with translated_errors(), Session(bound) as session, session.begin():
         yield session
 
 
@@ -73,7 +73,7 @@ def read_session(engine: Engine) -> Iterator[Session]:
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
         options["isolation_level"] = "REPEATABLE READ"
-    with _translated(engine), Session(engine.execution_options(**options)) as session:
+    with translated_errors(), Session(engine.execution_options(**options)) as session:
         yield session
 
 
@@ -85,7 +85,7 @@ def _sqlite_engine(database: str | None, folder: Path, *, create: bool) -> Engin
             hint="Name a file: sqlite:///.crisplens/registry.db.",
         )
     file = folder / database
-    if not create:
+    if not create or file.exists():
         _check_sqlite_file(file)
     engine = create_engine(URL.create("sqlite", database=str(file)), connect_args={"timeout": BUSY_SECONDS})
     use_explicit_transactions(engine)
@@ -131,7 +131,7 @@ def _check_sqlite_file(file: Path) -> None:
 
 
 @contextmanager
-def _translated(engine: Engine) -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
     """Turn what the database refuses into our error; the transaction has been rolled back by then."""
     try:
         yield

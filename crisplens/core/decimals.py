@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal, InvalidOperation
+import re
 
 from crisplens.core.errors import InputError
+
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def check_decimal(what: str, text: str | float) -> str:
     """`text` if it is a finite decimal number, else `InputError` naming `what`."""
     written = str(text).strip()
-    try:
-        if Decimal(written).is_finite() and len(written) <= 60:
-            return written
-    except InvalidOperation:
-        pass
+    if len(written) <= 60 and _DECIMAL.fullmatch(written) and math.isfinite(float(written)):
+        return written
     raise InputError(
         f"{what} is {written[:60]!r}, which is not a number",
         slug="not-a-number",
@@ -23,13 +22,18 @@ def check_decimal(what: str, text: str | float) -> str:
     )
 
 
+def check_amount(what: str, text: str | float) -> str:
+    """`text` if it is a decimal number of 0 or more, else `InputError` naming `what`."""
+    written = check_decimal(what, text)
+    if float(written) < 0:
+        raise InputError(f"{what} is {written}", slug="not-a-number", hint="Give a number of 0 or more.")
+    return written
+
+
 def check_number(what: str, value: str | float) -> float:
     """`value` as a finite float, else `InputError` naming `what`."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if math.isfinite(number):
+    well_formed = not isinstance(value, str) or _DECIMAL.fullmatch(value.strip())
+    if well_formed and math.isfinite(number := float(value)):
         return number
     raise InputError(
         f"{what} is {str(value)[:60]!r}, which is not a number",

@@ -57,7 +57,7 @@ ERROR_PAGES: dict[str, str] = {
     "ragged-csv": "A row has too many or too few fields, or a quote never closes. Fix the line named.",
     "reference-changed": "The engine reads the reference's rows, and they are not those that the monitor was added "
     "with. Restore the file, or use the engine duckdb, which needs only the kept profile.",
-    "reference-rows-needed": "The engine evidently reads the reference's rows. Give the reference's file, or use duckdb.",
+    "reference-rows-needed": "The engine evidently reads the reference's rows. Give its file, or use duckdb.",
     "registry-failed": "The database refused a statement or cannot be reached; nothing was changed.",
     "same-name": "Two files of one dataset version have the same name in different folders. Name them apart.",
     "schema-too-new": "The registry was written by a newer crisplens. Upgrade crisplens.",

@@ -7,9 +7,12 @@ from crisplens.core.errors import InputError
 MOST_CHARACTERS = 20_000
 
 
-def check_text(what: str, text: str, *, most: int = MOST_CHARACTERS) -> str:
-    """`text` if it says something within `most` characters, else `InputError` naming `what`."""
-    if not text.strip():
+def check_text(what: str, text: str, *, most: int = MOST_CHARACTERS, required: bool = True) -> str:
+    """`text` if it has at most `most` characters and, when `required`, says something.
+
+    Raises `InputError` naming `what`.
+    """
+    if required and not text.strip():
         raise InputError(f"{what} is empty", slug="empty-text", hint="Say it in a few words.")
     if len(text) > most:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import delete, insert
@@ -33,12 +33,6 @@ def applies(event: type[E]) -> Callable[[Callable[[Session, Recorded, E], None]]
 def apply(session: Session, recorded: Recorded) -> None:
     """Put one recorded event into the tables."""
     HANDLERS[type(recorded.event)](session, recorded, recorded.event)
-
-
-def replay(session: Session, events: Iterable[Recorded]) -> None:
-    """Apply `events`, in order, to tables that hold what came before them."""
-    for recorded in events:
-        apply(session, recorded)
 
 
 def insert_row(session: Session, row: type[Base], recorded: Recorded, **values: Any) -> None:

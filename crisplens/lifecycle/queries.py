@@ -81,7 +81,7 @@ class Cycle(View, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ProjectRecord:
-    """What a project has recorded, in the order of recording: all that gates and reports look at."""
+    """What a project has recorded: all that gates and reports look at, each list as its query orders it."""
 
     project: Project
     goal: Goal | None

@@ -78,7 +78,7 @@ def record_checkpoint(
         phase=chosen.id,
         cycle=cycle,
         subject=subject,
-        summary=summary,
+        summary=check_text("the summary", summary, required=False),
         answers=answers,
         evidence=tuple(EvidenceLink(one.digest, one.name) for one in kept),
         links=tuple(links),
@@ -103,7 +103,7 @@ def grant_approval(
     Raises `Refused` when the actor wrote the checkpoint or another rule of the gate is not met;
     `InputError` when there is no checkpoint, or it is approved already.
     """
-    return _decide(work, phase, Decision.APPROVED, reason, model)
+    return _decide(work, phase, Decision.APPROVED, check_text("the reason", reason, required=False), model)
 
 
 def reject_approval(
@@ -234,12 +234,22 @@ def _answers(
                 slug="no-reason",
                 hint=f'Write --control {control.id}={answer}:"why", or attach --evidence FILE.',
             )
-        answers.append(ControlAnswer(control.id, answer, reason))
+        answers.append(
+            ControlAnswer(
+                control.id, answer, check_text(f"the reason of {control.id}", reason, required=False)
+            )
+        )
     return tuple(answers)
 
 
 def _subject(work: UnitOfWork, phase: str, model: str | VersionRef | None) -> str | None:
     if phase not in SUBJECT_PHASES:
+        if model is not None:
+            raise InputError(
+                f"a checkpoint on {phase} is not about one model version",
+                slug="bad-choice",
+                hint=f"Only those on {' and '.join(sorted(SUBJECT_PHASES))} are; use links for the others.",
+            )
         return None
     if model is not None:
         return str(get_model_version(work.session, work.project, model).ref)

@@ -29,7 +29,9 @@ def read_status(connection: Connection) -> SchemaStatus:
 
     revision = None
     if inspect(connection).has_table("alembic_version"):
-        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        # One row, unless someone added others.
+        found = connection.scalars(text("SELECT version_num FROM alembic_version ORDER BY version_num"))
+        revision = " and ".join(map(str, found)) or None
     return SchemaStatus(revision=revision, head=HEAD, current=revision == HEAD)
 
 
@@ -70,7 +72,10 @@ def upgrade(engine: Engine, revision: str = "head") -> SchemaStatus:
     from alembic import command
     from alembic.config import Config
 
-    with engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+    from crisplens.core.database import translated_errors
+
+    writing = engine.execution_options(sqlite_begin="IMMEDIATE")
+    with translated_errors(), writing.begin() as connection:
         status = read_status(connection)
         if status.revision is not None and status.revision not in known_revisions():
             check_schema(connection)

@@ -22,7 +22,7 @@ from crisplens.registry.models.queries import get_model_version
 def acknowledge_incident(work: UnitOfWork, id: str, *, note: str = "") -> Incident:
     """Take an incident on. Raises `InputError` when it is unknown or no longer open."""
     _check_open("incident", get_incident(work.session, work.project, id), unacknowledged=True)
-    append(work, IncidentAcknowledged(id=id, note=note))
+    append(work, IncidentAcknowledged(id=id, note=check_text("the note", note, required=False)))
     return get_incident(work.session, work.project, id)
 
 
@@ -46,7 +46,7 @@ def resolve_incident(work: UnitOfWork, id: str, *, note: str) -> Incident:
 def acknowledge_trigger(work: UnitOfWork, id: str, *, note: str = "") -> Trigger:
     """Take a retraining on. Raises `InputError` when the trigger is unknown or no longer open."""
     _check_open("trigger", get_trigger(work.session, work.project, id), unacknowledged=True)
-    append(work, TriggerAcknowledged(id=id, note=note))
+    append(work, TriggerAcknowledged(id=id, note=check_text("the note", note, required=False)))
     return get_trigger(work.session, work.project, id)
 
 
@@ -88,7 +88,12 @@ def resolve_trigger(
             slug="gate-blocked",
             hint=f"See `crisplens gate check {gate.phase}`.",
         )
-    append(work, TriggerResolved(id=id, model=version.ref, gate=gate, note=note))
+    append(
+        work,
+        TriggerResolved(
+            id=id, model=version.ref, gate=gate, note=check_text("the note", note, required=False)
+        ),
+    )
     _resolve_incident_of(work, trigger, f"{id} was resolved by {version.ref}")
     return get_trigger(work.session, work.project, id)
 

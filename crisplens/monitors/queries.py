@@ -91,9 +91,13 @@ def get_monitor(session: Session, project: str, name: str) -> Monitor:
 
 
 def list_checks(session: Session, project: str, monitor: str | None = None) -> list[Check]:
-    """Checks of the project, or of one monitor, in the order of recording."""
+    """Checks of the project, or of one monitor, in the order of recording.
+
+    Raises `InputError` with the nearest names when there is no such monitor.
+    """
     query = select(CheckRow).filter_by(project=project)
     if monitor is not None:
+        get_monitor(session, project, monitor)
         query = query.filter_by(monitor=monitor)
     return views(session.scalars(query.order_by(CheckRow.seq)), Check)
 

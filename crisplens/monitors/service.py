@@ -16,10 +16,10 @@ import msgspec
 from crisplens.core.canonical import canonical_json
 from crisplens.core.decimals import check_number
 from crisplens.core.errors import InputError
-from crisplens.core.names import check_name, unknown_name
+from crisplens.core.names import check_name
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.monitors.engines.interface import Attachment, EngineResult, Reference, get_engine
+from crisplens.monitors.engines.interface import Attachment, Engine, EngineResult, Reference, get_engine
 from crisplens.monitors.events import IncidentOpened, MonitorAdded, MonitorChecked, TriggerRaised
 from crisplens.monitors.model import CheckSettings, Profile, Verdict
 from crisplens.monitors.queries import (
@@ -88,10 +88,9 @@ def add_monitor(
     Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, or a
     name that is taken.
     """
-    get_engine(engine)
     settings = _settings(columns, thresholds, methods, drift_share, minimum_rows)
     # Reading comes before the first statement, so that no other writer waits for it.
-    window, profile = _profile_reference(os.fspath(reference), settings)
+    window, profile = _profile_reference(os.fspath(reference), settings, get_engine(engine))
     get_project(work.session, work.project)
     check_name("monitor", name)
     check_model(work.session, work.project, model)
@@ -212,13 +211,6 @@ def _settings(
     drift_share: float,
     minimum_rows: int,
 ) -> CheckSettings:
-    share = check_number("the drift share", drift_share)
-    if not 0 < share <= 1:
-        raise InputError(
-            f"the drift share is {share:g}", slug="bad-choice", hint="Give a share above 0, at most 1."
-        )
-    if minimum_rows < 1:
-        raise InputError(f"the minimum of rows is {minimum_rows}", slug="bad-choice", hint="Give 1 or more.")
     checked = {
         name: check_number(f"the threshold of {name}", value) for name, value in (thresholds or {}).items()
     }
@@ -226,26 +218,19 @@ def _settings(
         columns=tuple(columns),
         thresholds=checked,
         methods=dict(methods or {}),
-        drift_share=share,
+        drift_share=check_number("the drift share", drift_share),
         minimum_rows=minimum_rows,
     )
 
 
-def _profile_reference(location: str, settings: CheckSettings) -> tuple[Window, Profile]:
+def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -> tuple[Window, Profile]:
     from crisplens.monitors.engines.duckdb_engine import profile_reference
 
     content = digest_location(location)
     profile = profile_reference(open_table(location), settings.columns)
-    _check_columns(settings, profile)
+    engine.check_settings(profile, settings)
     return _window(location, content, profile.rows), profile
 
 
 def _window(location: str, content: Bytes, rows: int) -> Window:
     return Window(location=location, digest=content.digest, size=content.size, files=content.files, rows=rows)
-
-
-def _check_columns(settings: CheckSettings, profile: Profile) -> None:
-    known = [column.name for column in profile.columns]
-    for name in (*settings.columns, *settings.thresholds, *settings.methods):
-        if name not in known:
-            raise unknown_name("column of the reference", name, [*known, *profile.other_columns])

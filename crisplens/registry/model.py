@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -11,6 +12,7 @@ from crisplens.core.errors import InputError
 _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)@([1-9][0-9]{0,8})")
 
 Scalar = str | int | float | bool
+MOST_EXACT_INTEGER = 2**53 - 1
 
 
 class VersionRef(msgspec.Struct, frozen=True, order=True):
@@ -35,6 +37,21 @@ def parse_reference(kind: str, text: str | VersionRef) -> VersionRef:
             hint=f"Write the {kind}'s name, @ and a version, such as {text.partition('@')[0] or 'name'}@1.",
         )
     return VersionRef(match[1], int(match[2]))
+
+
+def check_parameters(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Parameters that read back from the ledger as they were given.
+
+    Raises `InputError` for whole numbers beyond ±(2**53 - 1), which JSON readers round: give those as text.
+    """
+    for name, value in parameters.items():
+        if isinstance(value, float) and value.is_integer() and abs(value) > MOST_EXACT_INTEGER:
+            raise InputError(
+                f"the parameter {name} is {value:g}, which JSON cannot hold exactly",
+                slug="not-exact",
+                hint=f'Give it as text: "{value:g}".',
+            )
+    return dict(parameters)
 
 
 class GateDecision(msgspec.Struct, frozen=True, kw_only=True):

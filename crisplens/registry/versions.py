@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from crisplens.core.errors import InputError
 
+MOST_VERSION = 999_999_999
+
 
 def next_version(name: str, wanted: int | None, taken: Collection[int]) -> int:
     """The version to record: the one after the highest, or `wanted`. Raises `InputError` if that exists."""
@@ -17,6 +19,6 @@ def next_version(name: str, wanted: int | None, taken: Collection[int]) -> int:
             slug="exists",
             hint=f"A version is never changed; record the next one ({name}@{max(taken) + 1}) by naming none.",
         )
-    if wanted < 1:
+    if not 1 <= wanted <= MOST_VERSION:
         raise InputError(f"{wanted} is not a version", slug="bad-reference", hint="Versions count from 1.")
     return wanted

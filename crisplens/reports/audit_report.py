@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from crisplens.audit import verify_registry
 from crisplens.core.clock import to_text
 from crisplens.lifecycle.queries import load_record
+from crisplens.reports.content import AuditReport, VerifyStep
 from crisplens.reports.drift import monitor_stories
 from crisplens.reports.goals import kpi_results, variants_in_production
-from crisplens.reports.model import AuditReport, VerifyStep
 from crisplens.reports.recorded import cycle_entries, lineage_section, record_section
 from crisplens.reports.story import open_gaps, phase_stories
 from crisplens.reports.verdicts import project_verdict, registry_verdicts

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from crisplens.monitors.model import BAD_VERDICTS, Verdict
 from crisplens.registry.projects.model import Direction
-from crisplens.reports.model import KpiResults
+from crisplens.reports.content import KpiResults
 from crisplens.reports.numbers import shorten, show_decimal, show_time
-from crisplens.reports.record_model import MonitorStory
+from crisplens.reports.record_content import MonitorStory
 
 _ROW, _TOP = 26, 22
 _CELL, _LABEL_CHARACTERS, _CHARACTER = 15, 32, 6.4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crisplens.lifecycle.queries import ProjectRecord
 from crisplens.monitors.model import BAD_VERDICTS, CheckResult, ColumnCheck, Verdict
 from crisplens.monitors.queries import Check, Monitor
-from crisplens.reports.record_model import CheckEntry, ColumnHistory, MonitorStory
+from crisplens.reports.record_content import CheckEntry, ColumnHistory, MonitorStory
 
 # More cannot be read in one picture, and the report has to stay small enough to send.
 MOST_CHECKS = 30

@@ -7,7 +7,7 @@ from crisplens.lifecycle.rules import Situation
 from crisplens.registry.deployments.model import Variant
 from crisplens.registry.models.queries import Evaluation, ModelVersion
 from crisplens.registry.projects.queries import Kpi
-from crisplens.reports.model import KpiResults, VersionResult
+from crisplens.reports.content import KpiResults, VersionResult
 from crisplens.reports.numbers import show_measured
 
 

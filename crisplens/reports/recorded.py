@@ -15,9 +15,9 @@ from crisplens.registry.evidence.queries import list_evidence
 from crisplens.registry.lineage.model import Graph, Node, NodeKind, Relation
 from crisplens.registry.models.model import Part
 from crisplens.registry.models.queries import Evaluation
+from crisplens.reports.content import CycleEntry
 from crisplens.reports.drift import unlisted_checks
-from crisplens.reports.model import CycleEntry
-from crisplens.reports.record_model import (
+from crisplens.reports.record_content import (
     DatasetEntry,
     DeploymentEntry,
     EvaluationEntry,

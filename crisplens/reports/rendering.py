@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crisplens.reports import numbers
-from crisplens.reports.model import AuditReport
+from crisplens.reports.content import AuditReport
 
 if TYPE_CHECKING:
     from jinja2 import Environment

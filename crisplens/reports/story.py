@@ -9,7 +9,7 @@ from crisplens.lifecycle.model import Decision, GateResult, changes_since
 from crisplens.lifecycle.phases import Phase, list_phases, phase_order
 from crisplens.lifecycle.queries import Approval, Checkpoint, ProjectRecord
 from crisplens.registry.views import View
-from crisplens.reports.model import (
+from crisplens.reports.content import (
     ApprovalEntry,
     CheckpointEntry,
     ControlEntry,

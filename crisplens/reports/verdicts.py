@@ -7,8 +7,7 @@ from crisplens.lifecycle.gates import APPROVED, decide_version
 from crisplens.lifecycle.model import RuleResult
 from crisplens.lifecycle.queries import ProjectRecord
 from crisplens.registry.projects.model import Direction
-from crisplens.reports.goals import versions_in_production
-from crisplens.reports.model import (
+from crisplens.reports.content import (
     KpiResults,
     PhaseState,
     PhaseStory,
@@ -17,6 +16,7 @@ from crisplens.reports.model import (
     Reason,
     RegistryVerdict,
 )
+from crisplens.reports.goals import versions_in_production
 from crisplens.reports.numbers import count, join_words
 
 _SHOWS = {

@@ -19,7 +19,7 @@ from crisplens.areas import METADATA
 from crisplens.core.database import open_engine
 from crisplens.core.errors import RegistryError
 from crisplens.ledger.triggers import expected_triggers, install_triggers, present_triggers
-from crisplens.ledger.verify import verify_integrity
+from crisplens.ledger.integrity import verify_integrity
 from tests.conftest import Databases, closing_engine, sqlite_rows
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crisplens.registry.projects import service as projects
-from crisplens.reports.model import AuditReport
+from crisplens.reports.content import AuditReport
 from tests.reports.stories import (
     WIDE,
     Registry,

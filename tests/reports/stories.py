@@ -29,7 +29,7 @@ from crisplens.registry.lineage import service as runs
 from crisplens.registry.models import service as models
 from crisplens.registry.projects import service as projects
 from crisplens.reports.audit_report import build_audit_report
-from crisplens.reports.model import AuditReport
+from crisplens.reports.content import AuditReport
 
 ANA, BEN, EVE = "ana@example.org", "ben@example.org", "eve@example.org"
 GENERATED = datetime(2026, 11, 21, 3, 24, 59, tzinfo=UTC)

@@ -13,7 +13,7 @@ from crisplens.lifecycle.gates import check_gate
 from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.queries import ProjectRecord, load_record
 from crisplens.monitors.model import Verdict
-from crisplens.reports.model import AuditReport, PhaseState, Standing
+from crisplens.reports.content import AuditReport, PhaseState, Standing
 from tests.reports.stories import BEN, Registry
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from crisplens.reports.model import AuditReport
+from crisplens.reports.content import AuditReport
 from crisplens.reports.rendering import render_html
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")

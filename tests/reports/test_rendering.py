@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from crisplens.reports.model import AuditReport
+from crisplens.reports.content import AuditReport
 from crisplens.reports.rendering import render_html, render_json
 from tests.reports.pages import Page
 from tests.reports.stories import HOSTILE, Registry

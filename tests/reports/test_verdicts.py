@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from crisplens.lifecycle.service import open_cycle
-from crisplens.reports.model import AuditReport, PhaseState, ProjectState
+from crisplens.reports.content import AuditReport, PhaseState, ProjectState
 from tests.reports.stories import Registry, tell_in_order
 
 

@@ -81,22 +81,17 @@ def findings_kept(s: Situation) -> Outcome:
 
 def training_data_derivable(s: Situation) -> Outcome:
     """Was each training dataset taken from a source or made by a run with a code version?"""
-    if s.subject is None:
-        return Outcome(False, "no model version")
     with_code = {run.name for run in s.record.runs if run.code_version}
-    gaps = [
-        ref for ref in s.subject.datasets if not s.dataset(ref).source and s.dataset(ref).run not in with_code
-    ]
-    met = bool(s.subject.datasets) and not gaps
-    return Outcome(
-        met, "every one was" if met else f"not: {listed(gaps, 'no training data is named')}", data_basis(s)
-    )
+    used = [s.dataset(ref) for ref in s.subject.datasets] if s.subject else s.data_in_use
+    gaps = [one.ref for one in used if not one.source and one.run not in with_code]
+    met = bool(used) and not gaps
+    return Outcome(met, "every one was" if met else f"not: {listed(gaps, 'no data is named')}", data_basis(s))
 
 
 def same_feature_code(s: Situation) -> Outcome:
     """Were training and evaluation data made by the same code?"""
     if s.subject is None or s.evaluation is None:
-        return Outcome(s.subject is not None, "nothing to compare yet" if s.subject else "no model version")
+        return Outcome(True, "nothing to compare yet")
     code = {run.name: run.code_version for run in s.record.runs}
     refs = [*s.subject.datasets, s.evaluation.dataset]
     versions = {code.get(run) for ref in refs if (run := s.dataset(ref).run)}

@@ -40,9 +40,8 @@ def model_watched(s: Situation) -> Outcome:
     gaps = [name for name in deployed if name not in watched]
     basis = {f"monitor {monitor.name}": monitor.seq for monitor in s.record.monitors}
     met = bool(deployed) and not gaps
-    return Outcome(
-        met, "every one has" if met else f"without: {listed(gaps, 'nothing is in production')}", basis
-    )
+    found = f"without: {listed(gaps)}" if gaps else "every one has" if met else "nothing is in production"
+    return Outcome(met, found, basis)
 
 
 def monitor_ran(s: Situation) -> Outcome:

@@ -34,10 +34,15 @@ class DuckdbEngine:
 
     name = "duckdb"
 
+    def check_settings(self, reference: Profile, settings: CheckSettings) -> tuple[str, ...]:
+        """The columns to watch; see `Engine.check_settings`."""
+        watched = _columns.watched_columns(reference, settings, scores.METHODS)
+        _check_kinds(reference, settings)
+        return watched
+
     def check(self, reference: Reference, current: Table, settings: CheckSettings) -> EngineResult:
         """Compare `current` with the reference's profile; see `Engine.check`."""
-        watched = _columns.watched_columns(reference.profile, settings, scores.METHODS)
-        _check_kinds(reference.profile, settings)
+        watched = self.check_settings(reference.profile, settings)
         window = profile_current(current, reference.profile, watched)
         pairs, checks = _columns.pair_up(reference.profile, window, watched, settings)
         for name, pair in pairs.items():

@@ -23,7 +23,7 @@ from crisplens.monitors.engines import _columns, _sql
 from crisplens.monitors.engines._reading import opened
 from crisplens.monitors.engines.duckdb_engine import profile_current
 from crisplens.monitors.engines.interface import Attachment, EngineResult, Reference
-from crisplens.monitors.model import CheckSettings, ColumnCheck, ColumnKind, Family, Verdict
+from crisplens.monitors.model import CheckSettings, ColumnCheck, ColumnKind, Family, Profile, Verdict
 from crisplens.registry.data.tabular import Table, quote_name
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class EvidentlyEngine:
     name: str = "evidently"
     timeout_seconds: float = TIMEOUT_SECONDS
 
+    def check_settings(self, reference: Profile, settings: CheckSettings) -> tuple[str, ...]:
+        """The columns to watch; see `Engine.check_settings`."""
+        return _columns.watched_columns(reference, settings, METHODS)
+
     def check(self, reference: Reference, current: Table, settings: CheckSettings) -> EngineResult:
         """Compare `current` with the reference's table; see `Engine.check`."""
         if reference.table is None:
@@ -70,7 +74,7 @@ class EvidentlyEngine:
                 slug="reference-rows-needed",
                 hint="Give the reference's file, or use the duckdb engine.",
             )
-        watched = _columns.watched_columns(reference.profile, settings, METHODS)
+        watched = self.check_settings(reference.profile, settings)
         window = profile_current(current, reference.profile, watched)
         pairs, checks = _columns.pair_up(reference.profile, window, watched, settings)
         attachments: tuple[Attachment, ...] = ()

@@ -43,6 +43,10 @@ class Engine(Protocol):
 
     name: str
 
+    def check_settings(self, reference: Profile, settings: CheckSettings) -> tuple[str, ...]:
+        """The columns to watch, in order. `InputError` for settings that cannot hold for this reference."""
+        ...
+
     def check(self, reference: Reference, current: Table, settings: CheckSettings) -> EngineResult:
         """Compare `current` with `reference`.
 

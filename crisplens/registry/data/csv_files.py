@@ -47,6 +47,7 @@ def _lines(start: str, rest: Iterator[str]) -> Iterator[str]:
 
 
 def csv_options(file: Path, delimiter: str) -> list[str]:
+    """Options of DuckDB's `read_csv` for one dialect."""
     # Fixed, so that a broken row is an error and not a reason for DuckDB to guess another dialect.
     compression = "gzip" if file.suffix.casefold() == ".gz" else "none"
     return [

@@ -46,10 +46,10 @@ def set_data_source(
         DataSourceSet(
             name=check_name("data source", name),
             owner=check_text("the owner", owner or work.actor.id, most=320),
-            access=access,
-            permitted_use=permitted_use,
-            retention=retention,
-            description=description,
+            access=check_text("the access", access, required=False),
+            permitted_use=check_text("the permitted use", permitted_use, required=False),
+            retention=check_text("the retention", retention, required=False),
+            description=check_text("the description", description, required=False),
         ),
     )
     return next(source for source in list_data_sources(work.session, work.project) if source.name == name)

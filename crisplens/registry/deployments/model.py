@@ -38,9 +38,9 @@ def check_traffic(variants: tuple[Variant, ...]) -> None:
     if len({variant.name for variant in variants}) < len(variants):
         raise InputError("two variants have the same name", slug="bad-variants", hint="Name them apart.")
     shares = [Decimal(variant.traffic) for variant in variants]
-    if min(shares) < 0 or sum(shares) != 100:
+    if min(shares) <= 0 or sum(shares) != 100:
         raise InputError(
             f"the variants' shares of the traffic are {', '.join(map(str, shares))} percent, together {sum(shares)}",
             slug="bad-variants",
-            hint="Give shares of 0 or more that add up to 100.",
+            hint="Give each more than 0, and less than 100 together: the main version serves the rest.",
         )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from crisplens.core.decimals import check_decimal
 from crisplens.core.errors import Refused
 from crisplens.core.names import check_name
+from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.deployments.events import DeploymentRecorded
@@ -50,7 +51,7 @@ def record_deployment(
         environment=environment,
         kind=checked_kind,
         variants=tuple(variants),
-        note=note,
+        note=check_text("the note", note, required=False),
         gates=tuple(gates),
     )
     append(work, event)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from crisplens.core.canonical import digest_file
 from crisplens.core.errors import InputError
-from crisplens.ledger.verify import Findings, Verdict
+from crisplens.ledger.verdict import Findings, Verdict
 from crisplens.registry.evidence.store import evidence_path
 from crisplens.registry.evidence.tables import EvidenceRow
 from crisplens.registry.views import View, view, views
@@ -44,9 +44,9 @@ def verify_evidence(session: Session, folder: Path) -> Verdict:
     names = select(EvidenceRow.digest, EvidenceRow.name).order_by(EvidenceRow.digest).distinct()
     for digest, name in session.execute(names):
         checked += 1
-        where = f"{name} ({digest[:19]}…)"
+        where = f"{name} ({str(digest)[:19]}…)"
         try:
-            if digest_file(evidence_path(folder, digest))[0] != digest:
+            if not isinstance(digest, str) or digest_file(evidence_path(folder, digest))[0] != digest:
                 findings.add(where, "its content is not what was recorded")
         except InputError as error:
             findings.add(where, error.message)

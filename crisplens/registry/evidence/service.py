@@ -6,7 +6,7 @@ import mimetypes
 import os
 from pathlib import Path
 
-from crisplens.core.canonical import unreadable
+from crisplens.core.canonical import check_regular, unreadable
 from crisplens.core.errors import InputError
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
@@ -26,6 +26,7 @@ def add_evidence(work: UnitOfWork, file: str | os.PathLike[str]) -> Evidence:
     """
     path = Path(file)
     try:
+        check_regular(path)
         if (size := path.stat().st_size) > MOST_BYTES:
             raise InputError(
                 f"{path} has {size >> 20} MiB; evidence files have at most {MOST_BYTES >> 20}",

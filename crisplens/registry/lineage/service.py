@@ -11,7 +11,7 @@ from crisplens.core.names import check_name
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.data.queries import get_dataset_version
-from crisplens.registry.model import Scalar, VersionRef, parse_reference
+from crisplens.registry.model import Scalar, VersionRef, check_parameters, parse_reference
 from crisplens.registry.models.queries import get_model_version
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.runs.events import RunRecorded
@@ -61,7 +61,7 @@ def record_run(
         activity=activity,
         used_datasets=datasets,
         used_models=models,
-        parameters=dict(parameters or {}),
+        parameters=check_parameters(parameters or {}),
         metrics={
             check_name("metric", key): check_number(f"the metric {key}", value)
             for key, value in (metrics or {}).items()

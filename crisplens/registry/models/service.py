@@ -14,7 +14,7 @@ from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.data.queries import get_dataset_version
-from crisplens.registry.model import Scalar, VersionRef, parse_reference
+from crisplens.registry.model import Scalar, VersionRef, check_parameters, parse_reference
 from crisplens.registry.models.events import EvaluationRecorded, ModelVersionRegistered
 from crisplens.registry.models.model import Part
 from crisplens.registry.models.queries import (
@@ -66,7 +66,7 @@ def register_model(
             digest=digest,
             size=size,
             datasets=tuple(trained_on),
-            parameters=dict(parameters or {}),
+            parameters=check_parameters(parameters or {}),
             run=run,
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import select
 
-from crisplens.core.decimals import check_decimal
+from crisplens.core.decimals import check_amount, check_decimal
 from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
 from crisplens.core.text import check_text
@@ -39,7 +39,7 @@ def add_project(
         title=check_text("the title", title or name, most=200),
         owner=check_text("the owner", owner or work.actor.id, most=320),
         risk=RiskTier(choose(RiskTier, "the risk tier", risk)),
-        description=description,
+        description=check_text("the description", description, required=False),
     )
     append(work, event, project=name)
     return get_project(work.session, name)
@@ -67,10 +67,11 @@ def set_goal(
         value=check_text("the value", value),
         owner=check_text("the owner", owner or work.actor.id, most=320),
         options=tuple(
-            Option(check_text("an option", name, most=200), text) for name, text in (options or {}).items()
+            Option(check_text("an option", name, most=200), check_text(f"what was thought of {name}", text))
+            for name, text in (options or {}).items()
         ),
         costs={
-            CostKind(choose(CostKind, "the kind of cost", kind)): check_decimal(f"the {kind} cost", amount)
+            CostKind(choose(CostKind, "the kind of cost", kind)): check_amount(f"the {kind} cost", amount)
             for kind, amount in (costs or {}).items()
         },
         currency=check_text("the currency", currency, most=20),
@@ -99,19 +100,13 @@ def set_kpi(
     check_name("KPI", name)
     event = KpiSet(
         name=name,
-        unit=unit,
+        unit=check_text("the unit", unit, most=100, required=False),
         direction=Direction(choose(Direction, "the direction", direction)),
         target=check_decimal("the target", target),
         baseline=None if baseline is None else check_decimal("the baseline", baseline),
         acceptable_error=None
         if acceptable_error is None
-        else check_decimal("the acceptable error", acceptable_error),
+        else check_amount("the acceptable error", acceptable_error),
     )
-    if (event.acceptable_error or "").startswith("-"):
-        raise InputError(
-            "the acceptable error is negative",
-            slug="not-a-number",
-            hint="Give it in the KPI's unit, 0 or more.",
-        )
     append(work, event)
     return next(kpi for kpi in list_kpis(work.session, work.project) if kpi.name == name)

@@ -7,14 +7,14 @@ from enum import StrEnum
 import msgspec
 
 from crisplens.ledger.queries import TreeHead
-from crisplens.ledger.verify import Finding
+from crisplens.ledger.verdict import Finding
 from crisplens.lifecycle.model import RuleResult
 from crisplens.lifecycle.phases import Control
 from crisplens.lifecycle.queries import Approval, Checkpoint, Cycle
 from crisplens.monitors.queries import Incident, Trigger
 from crisplens.registry.deployments.model import Variant
 from crisplens.registry.projects.queries import Goal, Kpi, Project
-from crisplens.reports.record_model import LineageSection, MonitorStory, RecordSection
+from crisplens.reports.record_content import LineageSection, MonitorStory, RecordSection
 
 
 class ProjectState(StrEnum):
