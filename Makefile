@@ -49,8 +49,8 @@ define install
 	  else echo "crisplens needs Python 3.11 or newer with the venv module, or uv." >&2; exit 1; fi; }
 	@echo "Installing $(1) into .venv"
 	@if [ -n "$(UV)" ]; then VIRTUAL_ENV=.venv $(UV) pip install --quiet $(1); \
-	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' \
-	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
+	else $(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1' \
+	  && $(BIN)/python -m pip install -qq --disable-pip-version-check $(1); fi
 endef
 
 .venv/.demo: pyproject.toml
