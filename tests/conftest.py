@@ -382,7 +382,7 @@ def assert_refused(
     *words: str,
     kind: type[CrisplensError] = CrisplensError,
 ) -> CrisplensError:
-    """`call` raises our error with `slug` (or one of them), says `words` in its message or hint, and leaves the ledger as it was."""
+    """`call` raises our error with `slug` (or one of them), says `words`, and leaves the ledger as it was."""
     before = registry.audit.head()
     with pytest.raises(kind) as caught:
         call()

@@ -33,7 +33,11 @@ def check_amount(what: str, text: str | float) -> str:
 def check_number(what: str, value: str | float) -> float:
     """`value` as a finite float, else `InputError` naming `what`."""
     well_formed = not isinstance(value, str) or _DECIMAL.fullmatch(value.strip())
-    if well_formed and math.isfinite(number := float(value)):
+    try:
+        number = float(value) if well_formed else math.nan
+    except OverflowError:
+        number = math.inf
+    if math.isfinite(number):
         return number
     raise InputError(
         f"{what} is {str(value)[:60]!r}, which is not a number",

@@ -30,8 +30,8 @@ def read_status(connection: Connection) -> SchemaStatus:
     revision = None
     if inspect(connection).has_table("alembic_version"):
         # One row, unless someone added others.
-        found = connection.scalars(text("SELECT version_num FROM alembic_version ORDER BY version_num"))
-        revision = " and ".join(map(str, found)) or None
+        found = connection.scalars(text("SELECT version_num FROM alembic_version ORDER BY version_num")).all()
+        revision = " and ".join(map(str, found)) if found else None
     return SchemaStatus(revision=revision, head=HEAD, current=revision == HEAD)
 
 

@@ -74,9 +74,6 @@ def profile_numbers(
     given = list(values)
     present = [value for value in given if value is not None]
     finite = [float(value) for value in present if math.isfinite(value)]
-    counts = [0] * (len(edges) + 1)
-    for value in finite:
-        counts[bisect_left(edges, value)] += 1
     mean = math.fsum(finite) / len(finite) if finite else None
     kept = tuple(NumberCount(value=v, count=c) for v, c in sorted(Counter(finite).items()))
     return NumericProfile(
@@ -92,10 +89,18 @@ def profile_numbers(
         minimum=min(finite, default=None),
         maximum=max(finite, default=None),
         edges=tuple(edges),
-        counts=tuple(counts),
+        counts=count_values(edges, kept),
         exact=exact,
         values=kept if keep_values else None,
     )
+
+
+def count_values(edges: Sequence[float], values: Iterable[NumberCount]) -> tuple[int, ...]:
+    """How many values fall into each bin of `edges` (see `NumericProfile`), from the counts of each value."""
+    counts = [0] * (len(edges) + 1)
+    for item in values:
+        counts[bisect_left(edges, item.value)] += item.count
+    return tuple(counts)
 
 
 def merge(a: Profile, b: Profile) -> Profile:

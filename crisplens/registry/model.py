@@ -13,6 +13,8 @@ _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)@([1-9][0-9]{0,8})")
 
 Scalar = str | int | float | bool
 MOST_EXACT_INTEGER = 2**53 - 1
+# From here on ECMAScript, and so RFC 8785, writes a number with an exponent.
+LEAST_WITH_EXPONENT = 1e21
 
 
 class VersionRef(msgspec.Struct, frozen=True, order=True):
@@ -42,10 +44,13 @@ def parse_reference(kind: str, text: str | VersionRef) -> VersionRef:
 def check_parameters(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Parameters that read back from the ledger as they were given.
 
-    Raises `InputError` for whole numbers beyond ±(2**53 - 1), which JSON readers round: give those as text.
+    Raises `InputError` for whole numbers beyond ±(2**53 - 1) that canonical JSON writes in full and a reader
+    would take for integers that cannot be held exactly.
     """
     for name, value in parameters.items():
-        if isinstance(value, float) and value.is_integer() and abs(value) > MOST_EXACT_INTEGER:
+        if not isinstance(value, float) or not value.is_integer():
+            continue
+        if MOST_EXACT_INTEGER < abs(value) < LEAST_WITH_EXPONENT:
             raise InputError(
                 f"the parameter {name} is {value:g}, which JSON cannot hold exactly",
                 slug="not-exact",

@@ -140,9 +140,9 @@ def test_a_file_s_digest_is_that_of_its_bytes(tmp_path: Path, size: int) -> None
     assert digest_file(file) == (digest_bytes(b"x" * size), size)
 
 
-@pytest.mark.parametrize("missing", ["nowhere", "."])
-def test_a_file_that_cannot_be_read_is_bad_input(tmp_path: Path, missing: str) -> None:
+@pytest.mark.parametrize(("missing", "slug"), [("nowhere", "unreadable-file"), (".", "not-a-file")])
+def test_a_file_that_cannot_be_read_is_bad_input(tmp_path: Path, missing: str, slug: str) -> None:
     with pytest.raises(InputError) as caught:
         digest_file(tmp_path / missing)
-    assert caught.value.slug == "unreadable-file"
+    assert caught.value.slug == slug
     assert str(tmp_path) in caught.value.message

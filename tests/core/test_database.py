@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from crisplens.api import Registry
 from crisplens.core.database import open_engine, read_session, write_session
@@ -54,16 +54,25 @@ def test_relative_paths_start_at_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_password_is_in_no_error() -> None:
-    with closing_engine(open_engine("postgresql://user:s3cret@127.0.0.1:1/none")) as engine:
-        with pytest.raises(RegistryError) as caught, read_session(engine) as session:
-            session.execute(text("SELECT 1"))
+    engine = open_engine("postgresql://user:s3cret@127.0.0.1:1/none")
+    with closing_engine(engine), pytest.raises(RegistryError) as caught, read_session(engine) as session:
+        session.execute(text("SELECT 1"))
     assert caught.value.slug == "registry-failed"
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.stored
-@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
-def test_readers_see_one_state_while_another_writes(registry: Registry) -> None:
+def test_readers_see_one_state_while_another_writes(
+    registry: Registry, request: pytest.FixtureRequest
+) -> None:
+    if registry.engine.dialect.name == "sqlite":
+        reason = "with a rollback journal a reader keeps writers from committing; WAL would not"
+        request.applymarker(pytest.mark.xfail(strict=True, raises=RegistryError, reason=reason))
+        event.listen(
+            registry.engine,
+            "begin",
+            lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout = 50"),
+        )
     with registry.reading() as session:
         first = session.execute(text("SELECT count(*) FROM kpi")).scalar()
         registry.kpi.set("auc", target=1)
@@ -73,9 +82,13 @@ def test_readers_see_one_state_while_another_writes(registry: Registry) -> None:
 
 @pytest.mark.stored
 def test_an_error_rolls_back_and_passes_through(registry: Registry) -> None:
-    with pytest.raises(ZeroDivisionError), write_session(registry.engine) as session:
-        session.execute(text("UPDATE project SET title = 'changed'"))
-        raise ZeroDivisionError
+    def command() -> None:
+        with write_session(registry.engine) as session:
+            session.execute(text("UPDATE project SET title = 'changed'"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        command()
     assert registry.project.show("churn").title == "Churn"
 
 

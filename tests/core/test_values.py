@@ -82,7 +82,14 @@ def test_what_is_no_decimal_is_refused(wrong: str | float) -> None:
     refused(lambda: check_decimal("the target", wrong), "not-a-number", "the target", str(wrong)[:60])
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "nan", "1e400", float("inf")])
+HUGE = pytest.param(
+    10**400,
+    id="10**400",
+    marks=pytest.mark.xfail(strict=True, raises=OverflowError, reason="float() of it overflows"),
+)
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "nan", "1e400", "1_0", float("inf"), 10**400])
 def test_what_is_no_finite_number_is_refused(wrong: str | float) -> None:
     refused(lambda: check_number("the metric auc", wrong), "not-a-number", "the metric auc")
 
@@ -119,14 +126,10 @@ def test_the_order_of_texts_is_the_order_of_times(one: datetime, other: datetime
     assert parse_time(to_text(one)) == one
 
 
-@pytest.mark.xfail(strict=True, reason="strftime does not pad years before 1000 with zeros")
 def test_early_years_have_four_digits() -> None:
     assert to_text(datetime(999, 1, 1, tzinfo=UTC)) == "0999-01-01T00:00:00.000000Z"
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OverflowError, reason="a time beyond the calendar in UTC is not refused"
-)
 @pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:00-12:00"])
 def test_times_that_utc_cannot_say_are_refused(text: str) -> None:
     refused(lambda: to_text(parse_time(text)), "bad-time", repr(text))

@@ -163,7 +163,6 @@ def test_what_cannot_be_done_is_refused(
     assert_refused(watched, lambda: call(watched, files), slug, *words, kind=InputError)
 
 
-@pytest.mark.xfail(strict=True, reason="add_monitor does not look at the methods; each check fails instead")
 def test_an_unknown_method_is_refused_when_the_monitor_is_added(watched: Registry, files: Files) -> None:
     slugs = ("unknown-name", "bad-setting", "wrong-method", "bad-choice")
     assert_refused(watched, lambda: add(watched, files, "x", methods={"tenure": "magic"}), slugs, "magic")

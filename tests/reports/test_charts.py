@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ET
 from crisplens.monitors.model import Verdict
 from crisplens.registry.lineage.model import Graph
 from crisplens.reports.charts import drift_chart, heat_grid, kpi_chart
-from crisplens.reports.lineage_picture import lineage_picture
 from crisplens.reports.content import AuditReport
+from crisplens.reports.lineage_picture import lineage_picture
 from tests.reports.stories import HOSTILE
 
 

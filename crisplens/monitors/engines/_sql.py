@@ -91,20 +91,22 @@ def numeric_profile(
 ) -> NumericProfile:
     """The profile of a numeric column on given edges, in one scan (two where values are kept)."""
     name = quote_name(column.name)
+    values = _few_values(connection, relation, column) if exact or keep_values else None
     floating = column.type in ("FLOAT", "DOUBLE")
     odd = f"count(*) FILTER (isnan({name})), count(*) FILTER (isinf({name}))" if floating else "0, 0"
-    bins = "histogram(v, ?)" if edges else "NULL"
+    # Few values were counted one by one, which is faster; the bins follow from them.
+    scan = bool(edges) and values is None
+    bins = "histogram(v, ?)" if scan else "NULL"
     query = (
         f"SELECT count({name}), {odd}, count(v), min(v), max(v), avg(v), var_pop(v), {bins} "
         f"FROM (SELECT {name}, {finite_sql(column)} AS v FROM {relation})"
     )
-    found = _one(connection, query, [list(edges)] if edges else [])
+    found = _one(connection, query, [list(edges)] if scan else [])
     present, nans, infinities, count, low, high, mean, spread, histogram = found
     m2 = spread * count if spread is not None and math.isfinite(spread * count) else None
-    values = None
-    if keep_values:
-        values = _few_values(connection, relation, column)
-        unique = len(values) if values is not None else unique
+    counts = _bin_counts(edges, histogram or {})
+    if values is not None:
+        unique, counts = len(values), profiles.count_values(edges, values)
     return NumericProfile(
         name=column.name,
         type=column.type,
@@ -119,10 +121,10 @@ def numeric_profile(
         minimum=low,
         maximum=high,
         edges=tuple(edges),
-        counts=_bin_counts(edges, histogram or {}),
+        counts=counts,
         exact=exact,
         n_unique=unique,
-        values=values,
+        values=values if keep_values else None,
     )
 
 
@@ -136,9 +138,11 @@ def categorical_profile(
     wanted: Sequence[str] = (),
 ) -> CategoricalProfile:
     """The profile of a categorical column: its commonest values, and always those `wanted`."""
+    # Grouped as stored, then written as text: a text for each value and not for each row.
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE category_counts AS "
-        f"SELECT {category_sql(column)} AS value, count(*) AS n FROM {relation} GROUP BY ALL"
+        "CREATE OR REPLACE TEMP TABLE category_counts AS "
+        f"SELECT {category_sql(column)} AS value, sum(n)::BIGINT AS n "
+        f"FROM (SELECT {quote_name(column.name)}, count(*) AS n FROM {relation} GROUP BY ALL) GROUP BY ALL"
     )
     unique, present = _one(
         connection, "SELECT count(*), coalesce(sum(n), 0) FROM category_counts WHERE value IS NOT NULL"

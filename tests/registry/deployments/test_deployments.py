@@ -20,7 +20,7 @@ ONE, TWO = VersionRef("m", 1), VersionRef("m", 2)
         ({}, "100"),
         ({"b": ("m@2", 10)}, "90"),
         ({"b": ("m@2", "33.3"), "c": ("m@2", "33.4")}, "33.3"),
-        ({"b": (TWO, 100)}, "0"),
+        ({"b": (TWO, 99)}, "1"),
     ],
 )
 def test_the_model_serves_what_the_others_leave(others: dict[str, tuple[str, str]], main: str) -> None:
@@ -45,7 +45,7 @@ def test_shares_and_names_that_cannot_be_are_refused(others: dict[str, tuple[str
 
 
 @pytest.mark.parametrize(
-    "shares", [("100", "1"), ("99", "0"), ("101", "-1"), ("50", "49.999999"), ("0.1", "99.8")]
+    "shares", [("100", "1"), ("99", "0"), ("100", "0"), ("101", "-1"), ("50", "49.999999"), ("0.1", "99.8")]
 )
 def test_shares_must_make_a_hundred(shares: tuple[str, str]) -> None:
     with pytest.raises(InputError) as caught:

@@ -84,7 +84,7 @@ def test_what_cannot_be_kept_is_refused(
     registry: Registry, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert_refused(registry, lambda: registry.evidence.add(files.folder / "none"), "unreadable-file", "none")
-    assert_refused(registry, lambda: registry.evidence.add(files.folder), "unreadable-file")
+    assert_refused(registry, lambda: registry.evidence.add(files.folder), "not-a-file")
     monkeypatch.setattr(service, "MOST_BYTES", 4)
     assert_refused(registry, lambda: registry.evidence.add(files.text("notes")), "too-large", "digest")
     unknown = registry.acting_as(ANA, project="chrun")

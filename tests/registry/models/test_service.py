@@ -104,7 +104,7 @@ def evaluate(registry: Registry, model: str = "churn-gbm@1", dataset: str = "raw
         ),
         (lambda r, f: r.run.show("fti"), "unknown-name", ["fit"]),
         (lambda r, f: r.model.register("m", f.folder / "none.bin"), "unreadable-file", ["none.bin"]),
-        (lambda r, f: r.model.register("m", f.folder), "unreadable-file", []),
+        (lambda r, f: r.model.register("m", f.folder), "not-a-file", []),
         (lambda r, f: r.model.register("m@1", f.text("w")), "bad-name", ["model"]),
         (lambda r, f: r.model.register("m", f.text("w"), run="fti"), "unknown-name", ["fit"]),
         (lambda r, f: r.model.register("m", f.text("w"), datasets=["none@1"]), "unknown-name", ["none@1"]),
