@@ -508,6 +508,29 @@ def test_finds_triggers_that_are_disabled(story: Registry) -> None:
     ]
 
 
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_finds_a_trigger_that_no_longer_refuses(story: Registry) -> None:
+    with story.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER ledger_event_no_update"))
+        connection.execute(
+            text("CREATE TRIGGER ledger_event_no_update BEFORE UPDATE ON ledger_event BEGIN SELECT 1; END")
+        )
+    assert failed(story.audit.verify()) == {"integrity": ["trigger ledger_event_no_update"]}
+
+
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_finds_a_trigger_function_that_no_longer_refuses(story: Registry) -> None:
+    with story.engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE OR REPLACE FUNCTION crisplens_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RETURN NEW; END $$"
+            )
+        )
+    expected = sorted(f"trigger {name}" for name in expected_triggers("postgresql"))
+    assert failed(story.audit.verify()) == {"integrity": expected}
+
+
 def test_finds_evidence_of_which_one_bit_was_changed(story: Registry) -> None:
     kept = story.evidence.list()[0]
     path = story.configuration.evidence_folder / "sha256" / kept.digest[7:9] / kept.digest[7:]

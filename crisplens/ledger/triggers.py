@@ -19,12 +19,16 @@ def expected_triggers(dialect: str) -> frozenset[str]:
 
 
 def present_triggers(connection: Connection) -> frozenset[str]:
-    """Names of our triggers that the database has and runs."""
+    """Names of our triggers that the database has and runs, and that do what they should."""
     if connection.dialect.name == "sqlite":
-        query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'ledger%'"
-    else:
-        query = "SELECT tgname FROM pg_trigger WHERE tgname LIKE 'ledger%' AND tgenabled <> 'D'"
-    return frozenset(connection.execute(text(query)).scalars())
+        found = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+        intact = dict(_sqlite())
+        return frozenset(name for name, sql in found if intact.get(name) == sql)
+    query = (
+        "SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgenabled <> 'D' "
+        "AND t.tgname LIKE 'ledger%' AND p.proname = 'crisplens_refuse' AND p.prosrc = :body"
+    )
+    return frozenset(connection.execute(text(query), {"body": _REFUSE}).scalars())
 
 
 def install_triggers(connection: Connection) -> None:
@@ -70,7 +74,7 @@ def _postgresql() -> list[tuple[str, str]]:
 
 
 _ABORT = f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-_POSTGRESQL_FUNCTION = f"""
-CREATE OR REPLACE FUNCTION crisplens_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$
-"""
+_REFUSE = f" BEGIN RAISE EXCEPTION '{REFUSAL}'; END "
+_POSTGRESQL_FUNCTION = (
+    f"CREATE OR REPLACE FUNCTION crisplens_refuse() RETURNS trigger LANGUAGE plpgsql AS $${_REFUSE}$$"
+)

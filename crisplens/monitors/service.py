@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from crisplens.core.canonical import canonical_json
 from crisplens.core.decimals import check_number
 from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
@@ -98,7 +98,7 @@ def add_monitor(
         raise InputError(f"monitor {name!r} exists already", slug="exists", hint="Choose another name.")
     kept = add_evidence_bytes(
         work,
-        canonical_json(msgspec.to_builtins(profile)).encode(),
+        msgspec.json.encode(profile),
         name=f"{name}-reference-profile.json",
         media_type=PROFILE_MEDIA_TYPE,
     )
@@ -123,7 +123,6 @@ def carry_out_check(
     Raises `InputError` when the data cannot be read at all, `RegistryError` when the engine fails.
     """
     location = current or monitor.current
-    content = digest_location(location)
     profile = msgspec.json.decode(read_bytes(evidence_folder, monitor.reference_profile), type=Profile)
     chosen = get_engine(engine or monitor.engine)
     table = open_table(monitor.reference.location) if chosen.name != DEFAULT_ENGINE else None
@@ -133,7 +132,11 @@ def carry_out_check(
             slug="reference-changed",
             hint=f"Engine {chosen.name} needs its rows: restore the file, or use --engine {DEFAULT_ENGINE}.",
         )
-    found = chosen.check(Reference(table=table, profile=profile), open_table(location), monitor.settings)
+    window = open_table(location)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        digesting = pool.submit(digest_location, location)
+        found = chosen.check(Reference(table=table, profile=profile), window, monitor.settings)
+        content = digesting.result()
     return CheckFindings(monitor, _window(location, content, found.check.current_rows), found)
 
 
@@ -144,7 +147,7 @@ def record_check(work: UnitOfWork, findings: CheckFindings) -> CheckRecorded:
     check_id = next_id(work.session, work.project, CheckRow, "check")
     attachments = [*found.attachments]
     if found.current_profile is not None:
-        profile = canonical_json(msgspec.to_builtins(found.current_profile)).encode()
+        profile = msgspec.json.encode(found.current_profile)
         attachments.insert(0, Attachment("profile.json", PROFILE_MEDIA_TYPE, profile))
     digests = tuple(
         add_evidence_bytes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -41,16 +41,25 @@ def each_column(
 
 @contextmanager
 def opened(
-    table: Table, *, text: Sequence[str] = (), needed: Sequence[str] | None = None
+    table: Table,
+    *,
+    text: Sequence[str] = (),
+    needed: Sequence[str] | None = None,
+    expected: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[DuckDBPyConnection, str, tuple[Column, ...]]]:
     """A connection, SQL for the table's rows, and its columns.
 
-    A CSV with a value that does not fit the types guessed from its first rows is read again, typed by all.
+    A CSV is first read as the types that are `expected` of its columns; then as those guessed from its first
+    rows; and where a value does not fit these, once more as those guessed from all.
     Parquet is queried where it is, column by column. Parsing dominates a CSV, so it is read once into memory.
     """
     connection = tabular.connect()
     try:
         with tabular.duckdb_errors(table):
+            typed = tabular.expected_columns(table, expected or {})
+            if typed and _fits(connection, table, typed, text, needed):
+                yield connection, "read_once", typed
+                return
             found = tabular.table_columns(connection, table, text=text)
             if table.format == "parquet":
                 yield connection, tabular.relation_sql(table), found
@@ -67,6 +76,23 @@ def opened(
         connection.close()
 
 
+def _fits(
+    connection: DuckDBPyConnection,
+    table: Table,
+    typed: tuple[Column, ...],
+    text: Sequence[str],
+    needed: Sequence[str] | None,
+) -> bool:
+    """Read a CSV as columns of these types; False when a value does not fit."""
+    try:
+        _read_csv(connection, table, typed, text, needed)
+    except Exception as error:
+        if not tabular.is_type_misfit(error):
+            raise
+        return False
+    return True
+
+
 def _read_csv(
     connection: DuckDBPyConnection,
     table: Table,
@@ -77,6 +103,6 @@ def _read_csv(
     whole: bool = False,
 ) -> tuple[Column, ...]:
     wanted = [tabular.quote_name(c.name) for c in found if needed is None or c.name in needed] or ["1 AS one"]
-    relation = tabular.relation_sql(table, text=text, whole=whole)
+    relation = tabular.relation_sql(table, text=text, whole=whole, typed=found)
     connection.execute(f"CREATE OR REPLACE TABLE read_once AS SELECT {', '.join(wanted)} FROM {relation}")
     return found

@@ -92,17 +92,18 @@ def numeric_profile(
     """The profile of a numeric column on given edges, in one scan (two where values are kept)."""
     name = quote_name(column.name)
     values = _few_values(connection, relation, column) if exact or keep_values else None
-    floating = column.type in ("FLOAT", "DOUBLE")
-    odd = f"count(*) FILTER (isnan({name})), count(*) FILTER (isinf({name}))" if floating else "0, 0"
     # Few values were counted one by one, which is faster; the bins follow from them.
     scan = bool(edges) and values is None
     bins = "histogram(v, ?)" if scan else "NULL"
     query = (
-        f"SELECT count({name}), {odd}, count(v), min(v), max(v), avg(v), var_pop(v), {bins} "
+        f"SELECT count({name}), count(v), min(v), max(v), avg(v), var_pop(v), {bins} "
         f"FROM (SELECT {name}, {finite_sql(column)} AS v FROM {relation})"
     )
     found = _one(connection, query, [list(edges)] if scan else [])
-    present, nans, infinities, count, low, high, mean, spread, histogram = found
+    present, count, low, high, mean, spread, histogram = found
+    nans = 0
+    if present > count:
+        (nans,) = _one(connection, f"SELECT count(*) FILTER (isnan({name})) FROM {relation}")
     m2 = spread * count if spread is not None and math.isfinite(spread * count) else None
     counts = _bin_counts(edges, histogram or {})
     if values is not None:
@@ -114,7 +115,7 @@ def numeric_profile(
         rows=rows,
         nulls=rows - present,
         nans=nans,
-        infinities=infinities,
+        infinities=present - count - nans,
         count=count,
         mean=mean if m2 is not None else None,
         m2=m2,
@@ -139,19 +140,17 @@ def categorical_profile(
 ) -> CategoricalProfile:
     """The profile of a categorical column: its commonest values, and always those `wanted`."""
     # Grouped as stored, then written as text: a text for each value and not for each row.
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE category_counts AS "
+    grouped = (
         f"SELECT {category_sql(column)} AS value, sum(n)::BIGINT AS n "
         f"FROM (SELECT {quote_name(column.name)}, count(*) AS n FROM {relation} GROUP BY ALL) GROUP BY ALL"
     )
-    unique, present = _one(
-        connection, "SELECT count(*), coalesce(sum(n), 0) FROM category_counts WHERE value IS NOT NULL"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE category_counts AS {grouped}")
     listed = connection.execute(
-        "SELECT value, n FROM category_counts WHERE value IS NOT NULL "
+        "SELECT value, n, count(*) OVER (), sum(n) OVER () FROM category_counts WHERE value IS NOT NULL "
         f"ORDER BY n DESC, value LIMIT {profiles.MOST_CATEGORIES}"
     ).fetchall()
-    counts = {str(value): int(n) for value, n in listed}
+    unique, present = (listed[0][2], listed[0][3]) if listed else (0, 0)
+    counts = {str(value): int(n) for value, n, *_ in listed}
     if unique > len(counts) and wanted:
         rows_wanted = connection.execute(
             "SELECT value, n FROM category_counts WHERE value IN (SELECT unnest(?))", [list(wanted)]

@@ -90,7 +90,8 @@ def profile_current(table: Table, reference: Profile, columns: Sequence[str] = (
     # A CSV window whose text happens to look like numbers is still text.
     text = [c.name for c in watched if isinstance(c, CategoricalProfile) and c.family is Family.TEXT]
     names = [column.name for column in watched]
-    with opened(table, text=text, needed=names) as (connection, relation, found):
+    types = {column.name: column.type for column in watched}
+    with opened(table, text=text, needed=names, expected=types) as (connection, relation, found):
         by_name = {column.name: column for column in found}
         rows = _sql.row_count(connection, relation)
         present = [column for column in watched if column.name in by_name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,9 @@ __all__ = [
     "relation_sql",
     "table_columns",
 ]
+
+# Types that a CSV is read as in one way only; dates and times also need a format, which is guessed with them.
+PLAIN_TYPES = frozenset({"BIGINT", "BOOLEAN", "DOUBLE", "VARCHAR"})
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,14 @@ def connect() -> DuckDBPyConnection:
     return connection
 
 
-def relation_sql(table: Table, *, text: Sequence[str] = (), whole: bool = False) -> str:
+def relation_sql(
+    table: Table, *, text: Sequence[str] = (), whole: bool = False, typed: Sequence[Column] = ()
+) -> str:
     """SQL for the table in a FROM clause.
 
     A CSV's types are guessed from its first rows, or from all of it when `whole`; columns in `text` are kept
-    as text whatever they look like. Raises `InputError` for a CSV header that cannot be read.
+    as text whatever they look like. `typed` columns, all of the table's, have been guessed before, and are not
+    guessed again. Raises `InputError` for a CSV header that cannot be read.
     """
     files = "[" + ", ".join(quote_text(escape_glob(file)) for file in table.files) + "]"
     options = ["union_by_name = true"] if len(table.files) > 1 else []
@@ -116,11 +122,31 @@ def relation_sql(table: Table, *, text: Sequence[str] = (), whole: bool = False)
     header, delimiter = read_header(table.files[0])
     options += csv_options(table.files[0], delimiter)
     kept = [name for name in text if name in header]
-    if kept:
+    if len(table.files) == 1 and typed and all(column.type in PLAIN_TYPES for column in typed):
+        pairs = (f"{quote_text(column.name)}: '{column.type}'" for column in typed)
+        options += ["auto_detect = false", "columns = {" + ", ".join(pairs) + "}"]
+    elif kept:
         options.append("types = {" + ", ".join(f"{quote_text(name)}: 'VARCHAR'" for name in kept) + "}")
     if whole:
         options.append("sample_size = -1")
     return f"read_csv({', '.join([files, *options])})"
+
+
+def expected_columns(table: Table, types: Mapping[str, str]) -> tuple[Column, ...]:
+    """A CSV's columns as the types that are expected of them; those that nothing is expected of are text.
+
+    Empty when the table is not one CSV file, or a type is none that a CSV is read as in one way only.
+    """
+    if (
+        table.format == "parquet"
+        or len(table.files) > 1
+        or not types
+        or not PLAIN_TYPES.issuperset(types.values())
+    ):
+        return ()
+    names = read_header(table.files[0])[0]
+    _check_duplicates(table, names)
+    return tuple(Column(name=name, type=types.get(name, "VARCHAR")) for name in names)
 
 
 def table_columns(

@@ -50,8 +50,8 @@ def error_of(pattern: str) -> InputError:
     [
         ("a.csv", b"a,b\n1,x\n2,y\n", "csv"),
         ("a.CSV", b"a;b\r\n1;x\r\n2;y\r\n", "csv"),
-        ("a.CSV.GZ", gzip.compress(b"a,b\n1,x\n2,y\n"), "csv"),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,x\n2,y\n"), "csv"),
+        ("a.CSV.GZ", gzip.compress(b"a,b\n1,x\n2,y\n", mtime=0), "csv"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,x\n2,y\n", mtime=0), "csv"),
         ("a.tsv", b"a\tb\n1\tx\n2\ty\n", "tsv"),
         ("bom.csv", b"\xef\xbb\xbfa,b\n1,x\n2,y\n", "csv"),
         ("quoted.csv", b'a,b\n1,"x, \n y"\n2,y', "csv"),
