@@ -59,7 +59,7 @@ def head(registry: Registry) -> Output:
 
 @group.command()
 @click.option("--type", "type_", metavar="TYPE", help="Only events of this type, such as approval.decided.")
-@click.option("--by", metavar="WHO", help="Only events that this actor recorded.")
+@click.option("--actor", "by", metavar="WHO", help="Only events that this actor recorded.")
 @click.option("--since", metavar="TIME", help="Only events recorded from then on (ISO 8601).")
 @click.option("--until", metavar="TIME", help="Only events recorded up to then.")
 @click.option("--project", metavar="NAME", help="Only events of this project; else of all.")

@@ -95,7 +95,7 @@ def test_log_is_one_object_a_line(run) -> None:
     assert json.loads(run("audit", "log", "--json", "--type", "model-version.registered").out)["seq"] == 6
     assert run("audit", "log", "--json", "--last", "9" * 30).out.splitlines() == lines
     assert run("audit", "log", "--json", "--last", "1").out.splitlines() == lines[-1:]
-    nothing = run("audit", "log", "--json", "--by", "nobody@example.org")
+    nothing = run("audit", "log", "--json", "--actor", "nobody@example.org")
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "No event matches.\n")
 
 
