@@ -22,7 +22,9 @@ from crisplens.core.database import open_engine, read_session, write_session
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.core.work import UnitOfWork, no_project
 from crisplens.ledger import queries as ledger
+from crisplens.ledger.service import lock_head
 from crisplens.ledger.verdict import Progress
+from crisplens.lifecycle import gate_queries
 from crisplens.lifecycle import queries as lifecycle_queries
 from crisplens.lifecycle import service as lifecycle
 from crisplens.monitors import answers
@@ -134,7 +136,7 @@ class Registry:
     def writing(self) -> Iterator[UnitOfWork]:
         """A unit of work: what is done in it is committed together at its end, or not at all."""
         actor = self.actor
-        with write_session(self.engine) as session:
+        with write_session(self.engine, lock=lock_head) as session:
             yield UnitOfWork(
                 session=session,
                 actor=actor,
@@ -239,8 +241,8 @@ class Checkpoints(Noun):
 class Gates(Noun):
     """`crisplens gate`"""
 
-    check = ProjectQuery(lifecycle_queries.query_gate)
-    list = ProjectQuery(lifecycle_queries.list_gates)
+    check = ProjectQuery(gate_queries.query_gate)
+    list = ProjectQuery(gate_queries.list_gates)
 
 
 class Approvals(Noun):

@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from crisplens import api
 from crisplens.api import Registry, connect, init
 from crisplens.binding import Command, Noun, ProjectQuery, Query
 from crisplens.core.errors import CrisplensError, InputError, RegistryError
-from tests.conftest import ANA, BO, assert_refused, closing_engine
+from tests.conftest import ANA, BO, Files, assert_refused, closing_engine
 
 NOUNS = [
     noun
@@ -170,3 +171,20 @@ def test_a_failed_command_can_be_followed_by_another(registry: Registry) -> None
     with pytest.raises(CrisplensError):
         registry.kpi.set("auc", target="x")
     assert registry.kpi.set("auc", target=1).target == "1"
+
+
+@pytest.mark.stored
+def test_writers_at_once_take_numbers_one_after_another(registry: Registry, files: Files) -> None:
+    registry.data.add("holdout", files.table("holdout.csv"))
+    registry.model.register("m", files.table("model.csv"))
+
+    def record(_: int) -> str:
+        return registry.evaluation.record("m@1", dataset="holdout@1", metrics={"auc": 0.5}).id
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        ids = list(pool.map(record, range(24)))
+    assert sorted(one.id for one in registry.evaluation.list()) == sorted(
+        f"evaluation-{number}" for number in range(1, 25)
+    )
+    assert set(ids) <= {f"evaluation-{number}" for number in range(1, 25)}
+    assert registry.audit.verify().passed

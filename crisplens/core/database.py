@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -60,11 +60,18 @@ def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -
 
 
 @contextmanager
-def write_session(engine: Engine) -> Iterator[Session]:
-    """A session whose transaction may write: committed once at the end, rolled back on any error."""
+def write_session(
+    engine: Engine, *, lock: Callable[[Connection], None] = lambda connection: None
+) -> Iterator[Session]:
+    """A session whose transaction may write: committed once at the end, rolled back on any error.
+
+    The transaction begins, and `lock` is called, with the session's first statement and not before.
+    """
     bound = engine.execution_options(sqlite_begin="IMMEDIATE")
-    with translated_errors(), Session(bound) as session, session.begin():
-        yield session
+    with translated_errors(), Session(bound) as session:
+        event.listen(session, "after_begin", lambda session, transaction, connection: lock(connection))
+        with session.begin():
+            yield session
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from crisplens.core.clock import to_text
 from crisplens.core.errors import RegistryError
@@ -51,6 +51,15 @@ def append(work: UnitOfWork, event: Event, *, project: str | None = None) -> Rec
     recorded = Recorded(envelope, event)
     projection.apply(session, recorded)
     return recorded
+
+
+def lock_head(connection: Connection) -> None:
+    """Wait until no other writer is at work, so that what a command looks at is what it is recorded after.
+
+    On SQLite the transaction has done so already by beginning (BEGIN IMMEDIATE).
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(select(LedgerHead.id).with_for_update())
 
 
 def split_frontier(joined: bytes) -> list[bytes]:

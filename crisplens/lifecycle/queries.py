@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crisplens.lifecycle.gates import check_gate
-from crisplens.lifecycle.model import FIRST_CYCLE, ControlAnswer, EvidenceLink, GateResult
-from crisplens.lifecycle.phases import get_phase, list_phases
+from crisplens.lifecycle.model import FIRST_CYCLE, ControlAnswer, EvidenceLink
+from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow
 from crisplens.monitors.queries import (
     Check,
@@ -30,11 +29,9 @@ from crisplens.registry.data.queries import (
 from crisplens.registry.deployments.queries import Deployment, list_deployments
 from crisplens.registry.lineage.model import Graph
 from crisplens.registry.lineage.queries import project_lineage
-from crisplens.registry.model import VersionRef
 from crisplens.registry.models.queries import (
     Evaluation,
     ModelVersion,
-    get_model_version,
     list_evaluations,
     list_model_versions,
 )
@@ -128,24 +125,6 @@ def load_record(session: Session, project: str) -> ProjectRecord:
         checkpoints=list_checkpoints(session, project),
         approvals=list_approvals(session, project),
     )
-
-
-def query_gate(
-    session: Session, project: str, phase: str, *, model: str | VersionRef | None = None
-) -> GateResult:
-    """What the gate of `phase` says now: of `model` in any cycle, or of the newest version in this one.
-
-    Raises `InputError` for an unknown phase or model version.
-    """
-    chosen = get_phase(phase)
-    subject = get_model_version(session, project, model) if model else None
-    return check_gate(load_record(session, project), chosen.id, subject=subject)
-
-
-def list_gates(session: Session, project: str) -> list[GateResult]:
-    """What every phase's gate says now, in the order of the phases."""
-    record = load_record(session, project)
-    return [check_gate(record, phase.id) for phase in list_phases()]
 
 
 def list_cycles(session: Session, project: str) -> list[Cycle]:

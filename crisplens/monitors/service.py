@@ -19,7 +19,8 @@ from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.monitors.engines.interface import Attachment, Engine, EngineResult, Reference, get_engine
+from crisplens.monitors.engines.by_name import get_engine
+from crisplens.monitors.engines.interface import Attachment, Engine, EngineResult, Reference
 from crisplens.monitors.events import IncidentOpened, MonitorAdded, MonitorChecked, TriggerRaised
 from crisplens.monitors.model import CheckSettings, Profile, Verdict
 from crisplens.monitors.queries import (

@@ -11,7 +11,8 @@ import crisplens
 from crisplens.cli.main import main
 from crisplens.demo import data
 from crisplens.demo.story import PROJECT, run_story
-from crisplens.monitors.engines.interface import Reference, get_engine
+from crisplens.monitors.engines.by_name import get_engine
+from crisplens.monitors.engines.interface import Reference
 from crisplens.monitors.model import CheckSettings
 from crisplens.registry.data.tabular import open_table
 

@@ -1,15 +1,12 @@
-"""What every engine takes and gives back, and how one is chosen by name."""
+"""What every engine takes and gives back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from crisplens.core.names import unknown_name
 from crisplens.monitors.model import CheckResult, CheckSettings, Profile
 from crisplens.registry.data.tabular import Table
-
-ENGINES = ("duckdb", "evidently")
 
 
 @dataclass(frozen=True)
@@ -54,17 +51,3 @@ class Engine(Protocol):
         for files that cannot be read; `RegistryError` for an engine that fails or is not installed.
         """
         ...
-
-
-def get_engine(name: str) -> Engine:
-    """The engine of that name; its libraries are imported only now. `InputError` when there is none."""
-    if name == "duckdb":
-        from crisplens.monitors.engines.duckdb_engine import DuckdbEngine
-
-        return DuckdbEngine()
-    if name == "evidently":
-        from crisplens.monitors.engines.evidently_engine import EvidentlyEngine, require_evidently
-
-        require_evidently()
-        return EvidentlyEngine()
-    raise unknown_name("engine", name, ENGINES)

@@ -5,8 +5,9 @@ import pytest
 
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.monitors import profiles
+from crisplens.monitors.engines.by_name import get_engine
 from crisplens.monitors.engines.duckdb_engine import profile_current, profile_reference
-from crisplens.monitors.engines.interface import Reference, get_engine
+from crisplens.monitors.engines.interface import Reference
 from crisplens.monitors.model import (
     CategoricalProfile,
     CheckResult,

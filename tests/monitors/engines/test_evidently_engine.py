@@ -5,9 +5,10 @@ import pytest
 
 from crisplens.core.errors import InputError, RegistryError
 from crisplens.monitors.engines import evidently_engine
+from crisplens.monitors.engines.by_name import get_engine
 from crisplens.monitors.engines.duckdb_engine import profile_reference
 from crisplens.monitors.engines.evidently_engine import EvidentlyEngine, require_evidently
-from crisplens.monitors.engines.interface import Reference, get_engine
+from crisplens.monitors.engines.interface import Reference
 from crisplens.monitors.model import CheckSettings, Verdict
 from crisplens.registry.data.tabular import connect, open_table, quote_text
 

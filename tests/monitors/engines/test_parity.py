@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crisplens.monitors.engines.by_name import get_engine
 from crisplens.monitors.engines.duckdb_engine import profile_reference
-from crisplens.monitors.engines.interface import Reference, get_engine
+from crisplens.monitors.engines.interface import Reference
 from crisplens.monitors.model import CheckSettings
 from crisplens.registry.data.tabular import open_table
 
