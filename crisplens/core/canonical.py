@@ -63,6 +63,7 @@ def check_regular(path: Path) -> None:
         raise InputError(f"{path} is not a regular file", slug="not-a-file", hint="Name a file.")
 
 
-def unreadable(path: Path, error: OSError) -> InputError:
-    """The error for a file that a command was given and cannot read."""
-    return InputError(f"cannot read {path}: {error.strerror or error}", slug="unreadable-file")
+def unreadable(where: object, reason: OSError | str) -> InputError:
+    """The error for a file that a command was given and cannot read, and why."""
+    why = reason if isinstance(reason, str) else reason.strerror or str(reason)
+    return InputError(f"{where} cannot be read: {why}", slug="unreadable-file")

@@ -22,11 +22,10 @@ from crisplens.lifecycle.queries import (
     Checkpoint,
     Cycle,
     ProjectRecord,
-    list_approvals,
-    list_checkpoints,
     list_cycles,
     load_record,
 )
+from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow
 from crisplens.monitors import answers as monitor_answers
 from crisplens.monitors.queries import Trigger, get_trigger
 from crisplens.registry.deployments import service as deployments
@@ -37,6 +36,7 @@ from crisplens.registry.model import GateDecision, VersionRef, parse_reference
 from crisplens.registry.models.queries import get_model_version, list_model_versions
 from crisplens.registry.projects.model import choose
 from crisplens.registry.projects.queries import get_project
+from crisplens.registry.views import get_view, next_id
 
 ControlGiven = str | tuple[str, str]
 
@@ -72,9 +72,8 @@ def record_checkpoint(
     subject = _subject(work, chosen.id, model)
     kept = [add_evidence(work, file) for file in evidence]
     cycle = list_cycles(work.session, work.project)[-1].number
-    count = len(list_checkpoints(work.session, work.project))
     content = CheckpointRecorded(
-        id=f"checkpoint-{count + 1}",
+        id=next_id(work.session, work.project, CheckpointRow, "checkpoint"),
         phase=chosen.id,
         cycle=cycle,
         subject=subject,
@@ -85,7 +84,7 @@ def record_checkpoint(
         digest="",
     )
     append(work, msgspec.structs.replace(content, digest=checkpoint_digest(content)))
-    return list_checkpoints(work.session, work.project)[-1]
+    return get_view(work.session, CheckpointRow, (work.project, content.id), Checkpoint)
 
 
 def checkpoint_digest(content: CheckpointRecorded) -> str:
@@ -131,7 +130,7 @@ def open_cycle(
         trigger=trigger,
     )
     append(work, event)
-    return list_cycles(work.session, work.project)[-1]
+    return get_view(work.session, CycleRow, (work.project, event.number), Cycle)
 
 
 def record_deployment(
@@ -194,7 +193,7 @@ def _decide(
     if decision is Decision.APPROVED:
         _refuse_blocked(gate)
     event = ApprovalDecided(
-        id=f"approval-{len(record.approvals) + 1}",
+        id=next_id(work.session, work.project, ApprovalRow, "approval"),
         checkpoint=checkpoint.id,
         checkpoint_digest=checkpoint.digest,
         phase=chosen.id,
@@ -204,7 +203,7 @@ def _decide(
         basis=gate.basis,
     )
     append(work, event)
-    return list_approvals(work.session, work.project)[-1]
+    return get_view(work.session, ApprovalRow, (work.project, event.id), Approval)
 
 
 def _refuse_blocked(gate: GateResult) -> None:

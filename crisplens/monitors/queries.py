@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
-from crisplens.ledger.tables import Traced
 from crisplens.monitors.model import CheckResult, CheckSettings
 from crisplens.monitors.states import OPEN_STATES, Window
 from crisplens.monitors.tables import CheckRow, IncidentRow, MonitorRow, TriggerRow
@@ -124,12 +123,6 @@ def get_incident(session: Session, project: str, id: str) -> Incident:
 def get_trigger(session: Session, project: str, id: str) -> Trigger:
     """One trigger. Raises `InputError` with the nearest ids when there is none."""
     return _get("trigger", list_triggers(session, project), id)
-
-
-def next_id(session: Session, project: str, row: type[Traced], prefix: str) -> str:
-    """The id after those that the project has: `prefix-1`, `prefix-2`, ..."""
-    count = session.scalar(select(func.count()).select_from(row).where(row.project == project)) or 0
-    return f"{prefix}-{count + 1}"
 
 
 AnswerableT = TypeVar("AnswerableT", bound=Answerable)

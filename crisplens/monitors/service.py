@@ -31,10 +31,8 @@ from crisplens.monitors.queries import (
     get_incident,
     get_monitor,
     get_trigger,
-    list_checks,
     list_incidents,
     list_monitors,
-    next_id,
 )
 from crisplens.monitors.states import IncidentKind, Window
 from crisplens.monitors.tables import CheckRow, IncidentRow, TriggerRow
@@ -44,6 +42,7 @@ from crisplens.registry.evidence.service import add_evidence_bytes
 from crisplens.registry.evidence.store import read_bytes
 from crisplens.registry.models.queries import check_model
 from crisplens.registry.projects.queries import get_project
+from crisplens.registry.views import get_view, next_id
 
 DEFAULT_ENGINE = "duckdb"
 PROFILE_MEDIA_TYPE = "application/vnd.crisplens.profile+json"
@@ -176,7 +175,7 @@ def record_check(work: UnitOfWork, findings: CheckFindings) -> CheckRecorded:
     if kind and incident and not known:
         trigger = _open(work, monitor, check_id, incident, kind, found.check.reason)
     return CheckRecorded(
-        check=list_checks(work.session, work.project, monitor.name)[-1],
+        check=get_view(work.session, CheckRow, (work.project, check_id), Check),
         incident=get_incident(work.session, work.project, incident) if incident else None,
         trigger=get_trigger(work.session, work.project, trigger) if trigger else None,
     )

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from crisplens.core.canonical import unreadable
 from crisplens.core.errors import InputError
-from crisplens.registry.data.files import format_of, not_utf8, unreadable
+from crisplens.registry.data.files import format_of, not_utf8
 
 _DELIMITERS = ",;\t|"
 
@@ -19,7 +20,7 @@ def read_header(file: Path) -> tuple[tuple[str, ...], str]:
     try:
         stat = file.stat()
     except OSError as error:
-        raise unreadable(file, error.strerror or str(error)) from error
+        raise unreadable(file, error) from error
     return _read_header(file, stat.st_mtime_ns, stat.st_size)
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from crisplens.core.canonical import check_regular, unreadable
 from crisplens.core.errors import InputError
 
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".tsv": "tsv", ".tsv.gz": "tsv", ".parquet": "parquet"}
@@ -78,13 +79,12 @@ def format_of(file: Path) -> str:
 
 
 def _check_readable(file: Path) -> None:
-    if not file.is_file():
-        raise InputError(f"{file} is not a regular file", slug="not-a-file")
     try:
+        check_regular(file)
         with file.open("rb") as stream:
             first = stream.read(1)
     except OSError as error:
-        raise unreadable(file, error.strerror or str(error)) from error
+        raise unreadable(file, error) from error
     if not first:
         raise InputError(f"{file} is empty (0 bytes)", slug="empty-file")
 
@@ -102,8 +102,3 @@ def not_utf8(where: object) -> InputError:
         slug="not-utf8",
         hint="Convert the file first, for example: iconv -f latin1 -t utf-8 old.csv > new.csv",
     )
-
-
-def unreadable(where: object, reason: str) -> InputError:
-    """The error for a file that cannot be read, and why."""
-    return InputError(f"{where} cannot be read: {reason}", slug="unreadable-file")

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crisplens.core.canonical import unreadable
 from crisplens.core.errors import InputError
 from crisplens.registry.data.csv_files import csv_options, quote_name, quote_text, read_header
-from crisplens.registry.data.files import Table, escape_glob, not_utf8, open_table, unreadable
+from crisplens.registry.data.files import Table, escape_glob, not_utf8, open_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

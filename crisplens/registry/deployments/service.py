@@ -13,11 +13,13 @@ from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.deployments.events import DeploymentRecorded
 from crisplens.registry.deployments.model import DeploymentKind, Variant, check_traffic, is_production
-from crisplens.registry.deployments.queries import Deployment, list_deployments
+from crisplens.registry.deployments.queries import Deployment
+from crisplens.registry.deployments.tables import DeploymentRow
 from crisplens.registry.model import GateDecision, VersionRef, parse_reference
 from crisplens.registry.models.queries import get_model_version
 from crisplens.registry.projects.model import choose
 from crisplens.registry.projects.queries import get_project
+from crisplens.registry.views import get_view, next_id
 
 MAIN_VARIANT = "main"
 
@@ -45,9 +47,8 @@ def record_deployment(
     check_traffic(tuple(variants))
     if is_production(environment):
         _refuse_blocked(variants, gates)
-    known = list_deployments(work.session, work.project)
     event = DeploymentRecorded(
-        id=f"deployment-{len(known) + 1}",
+        id=next_id(work.session, work.project, DeploymentRow, "deployment"),
         environment=environment,
         kind=checked_kind,
         variants=tuple(variants),
@@ -55,7 +56,7 @@ def record_deployment(
         gates=tuple(gates),
     )
     append(work, event)
-    return list_deployments(work.session, work.project)[-1]
+    return get_view(work.session, DeploymentRow, (work.project, event.id), Deployment)
 
 
 def share_traffic(

@@ -21,12 +21,13 @@ from crisplens.registry.models.queries import (
     Evaluation,
     ModelVersion,
     get_model_version,
-    list_evaluations,
     list_model_versions,
 )
+from crisplens.registry.models.tables import EvaluationRow
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.runs.queries import get_run
 from crisplens.registry.versions import next_version
+from crisplens.registry.views import get_view, next_id
 
 Metrics = Mapping[str, float | str]
 
@@ -93,9 +94,8 @@ def record_evaluation(
         raise InputError(
             "an evaluation needs at least one metric", slug="no-metric", hint="Give --metric NAME=NUMBER."
         )
-    known = list_evaluations(work.session, work.project)
     event = EvaluationRecorded(
-        id=f"evaluation-{len(known) + 1}",
+        id=next_id(work.session, work.project, EvaluationRow, "evaluation"),
         model=model_version.ref,
         dataset=dataset_version.ref,
         metrics=_checked(metrics),
@@ -103,7 +103,7 @@ def record_evaluation(
         classes=_parts(classes),
     )
     append(work, event)
-    return list_evaluations(work.session, work.project)[-1]
+    return get_view(work.session, EvaluationRow, (work.project, event.id), Evaluation)
 
 
 def _parts(parts: Mapping[str, Metrics] | None) -> tuple[Part, ...]:
