@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 
 import msgspec
 
@@ -48,6 +49,7 @@ def _checked(identity: str, source: str) -> Actor:
     return Actor(id=identity, source=source)
 
 
+@cache
 def _git_email() -> str:
     try:
         done = subprocess.run(

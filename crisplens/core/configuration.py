@@ -6,15 +6,18 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from crisplens.core.content_store import ContentStore, open_store
 from crisplens.core.errors import InputError
+from crisplens.core.files import write_whole
 
 FILE_NAME = "crisplens.toml"
-KEYS = ("project", "registry", "evidence", "actor")
+KEYS = ("project", "registry", "evidence", "actor", "signing_key")
 DEFAULT_REGISTRY = "sqlite:///.crisplens/registry.db"
 DEFAULT_EVIDENCE = ".crisplens/evidence"
+DEFAULT_SIGNING_KEY = ".crisplens/signing.key"
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,15 @@ class Configuration:
     file: Path | None = None
     project: str | None = None
     registry: str = DEFAULT_REGISTRY
-    evidence: str = DEFAULT_EVIDENCE
+    # A folder, or a URL that fsspec knows.
+    evidence: str = field(default=DEFAULT_EVIDENCE, repr=False)
     actor: str | None = None
+    # A file, or (from the environment only) the private key itself.
+    signing_key: str = field(default=DEFAULT_SIGNING_KEY, repr=False)
 
-    @property
-    def evidence_folder(self) -> Path:
-        """The local folder that keeps evidence files."""
-        return self.folder / self.evidence
+    def open_evidence(self) -> ContentStore:
+        """The store that keeps evidence files. Raises `RegistryError` for a URL that no store can have."""
+        return open_store(self.evidence, self.folder)
 
 
 def load_configuration(
@@ -55,6 +60,7 @@ def load_configuration(
         registry=settings.get("registry", DEFAULT_REGISTRY),
         evidence=settings.get("evidence", DEFAULT_EVIDENCE),
         actor=settings.get("actor"),
+        signing_key=settings.get("signing_key", DEFAULT_SIGNING_KEY),
     )
 
 
@@ -62,11 +68,11 @@ def write_configuration(folder: Path) -> Path:
     """Write a first `crisplens.toml` into `folder` and return its path; an existing one is left alone."""
     file = folder / FILE_NAME
     if not file.exists():
-        file.write_text(
+        write_whole(
+            file,
             "# Where this folder's record is kept. CRISPLENS_* variables and options override it.\n"
             f"registry = {json.dumps(DEFAULT_REGISTRY)}\n"
             f"evidence = {json.dumps(DEFAULT_EVIDENCE)}\n",
-            encoding="utf-8",
         )
     return file
 
@@ -74,7 +80,7 @@ def write_configuration(folder: Path) -> Path:
 def set_default_project(file: Path, project: str) -> None:
     """Make `project` the one that commands in this folder mean, keeping the rest of the file as it is."""
     text = file.read_text(encoding="utf-8")
-    file.write_text(f"project = {json.dumps(project)}\n{text}", encoding="utf-8")
+    write_whole(file, f"project = {json.dumps(project)}\n{text}")
 
 
 def _read(file: Path) -> dict[str, str]:
@@ -91,4 +97,10 @@ def _read(file: Path) -> dict[str, str]:
             )
         if not isinstance(value, str) or not value:
             raise InputError(f"{file}: {key} must be text in quotes", slug="bad-configuration")
+        if value.startswith("PRIVATE+KEY+"):
+            raise InputError(
+                f"{file}: {key} holds a private key",
+                slug="bad-configuration",
+                hint="Name a file that only you can read, or set CRISPLENS_SIGNING_KEY; then rotate this key.",
+            )
     return settings

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import NullPool
 
 from crisplens.core.errors import RegistryError
 
 SQLITE_HEADER = b"SQLite format 3\0"
 BUSY_SECONDS = 60
+CONNECT_SECONDS = 10
+# A network that swallows everything is noticed after a minute, and not when the system gives up, in hours.
+_POSTGRESQL_OPTIONS = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+# SQLite's own words for these lead nobody to the cause.
+_SQLITE_CAUSES = {
+    "SQLITE_FULL": "no space is left on its disk",
+    "SQLITE_IOERR_SHMSIZE": "no space is left on its disk, and reading needs a little too",
+    "SQLITE_IOERR_WRITE": "its disk takes no more: it is full, a quota or limit is used up, or it is broken",
+    "SQLITE_BUSY": f"someone else has been writing for {BUSY_SECONDS} seconds",
+}
+
+
+class OutcomeUnknown(RegistryError):
+    """The connection broke while a transaction was being committed: it may have been, or not."""
+
+    nothing_changed = False
 
 
 class Base(DeclarativeBase):
@@ -50,7 +76,9 @@ def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     try:
-        return create_engine(parsed)
+        # A connection that the server dropped meanwhile is replaced before it is used.
+        options = {name: value for name, value in _POSTGRESQL_OPTIONS.items() if name not in parsed.query}
+        return create_engine(parsed, pool_pre_ping=True, connect_args=options)
     except (NoSuchModuleError, ModuleNotFoundError):
         raise RegistryError(
             f"registries on {parsed.get_backend_name()} cannot be opened here",
@@ -61,17 +89,45 @@ def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -
 
 @contextmanager
 def write_session(
-    engine: Engine, *, lock: Callable[[Connection], None] = lambda connection: None
+    engine: Engine,
+    *,
+    lock: Callable[[Connection], None] | None = None,
+    finish: Callable[[Session], None] | None = None,
 ) -> Iterator[Session]:
     """A session whose transaction may write: committed once at the end, rolled back on any error.
 
-    The transaction begins, and `lock` is called, with the session's first statement and not before.
+    The transaction begins with the session's first statement and not before. Then `lock` is called, except on
+    SQLite, where beginning to write locks; `finish` is called before the commit.
     """
-    bound = engine.execution_options(sqlite_begin="IMMEDIATE")
-    with translated_errors(), Session(bound) as session:
-        event.listen(session, "after_begin", lambda session, transaction, connection: lock(connection))
+    with translated_errors(), Session(_writing(engine)) as session:
+        if lock and engine.dialect.name != "sqlite":
+            event.listen(session, "after_begin", lambda session, transaction, connection: lock(connection))
         with session.begin():
             yield session
+            if finish:
+                finish(session)
+            session.flush()
+            with _telling_what_is_unknown():
+                session.commit()
+
+
+@contextmanager
+def _telling_what_is_unknown() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise OutcomeUnknown(
+            "the connection broke while this was being committed: it may be recorded, or not",
+            slug="registry-failed",
+            hint="Look before you do it again: crisplens audit log --last 3",
+        ) from error
+
+
+@lru_cache(maxsize=16)
+def _writing(engine: Engine) -> Engine:
+    return engine.execution_options(sqlite_begin="IMMEDIATE")
 
 
 @contextmanager
@@ -84,6 +140,32 @@ def read_session(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+def open_file(file: Path, *, create: bool = False) -> Engine:
+    """An engine for the SQLite database in `file`.
+
+    Raises `RegistryError` when the file is missing (unless `create`) or is not a database. With `create`, its
+    folder must be there.
+    """
+    # SQLite takes an empty file for an empty database, such as an interrupted start leaves.
+    if not create or (file.exists() and file.stat().st_size):
+        _check_sqlite_file(file)
+    url = _sqlite_url(file)
+    pool = NullPool if url.query else None
+    engine = create_engine(url, poolclass=pool, connect_args={"timeout": BUSY_SECONDS})
+    if pool is not None:
+        _look_again(engine, file)
+    use_explicit_transactions(engine)
+    return engine
+
+
+def sqlite_file(engine: Engine) -> Path | None:
+    """The file of a SQLite engine's database; None for other databases."""
+    if engine.dialect.name != "sqlite":
+        return None
+    database = str(engine.url.database)
+    return Path(unquote(urlsplit(database).path) if database.startswith("file:") else database)
+
+
 def _sqlite_engine(database: str | None, folder: Path, *, create: bool) -> Engine:
     if not database or database == ":memory:":
         raise RegistryError(
@@ -91,12 +173,40 @@ def _sqlite_engine(database: str | None, folder: Path, *, create: bool) -> Engin
             slug="bad-registry-url",
             hint="Name a file: sqlite:///.crisplens/registry.db.",
         )
-    file = folder / database
-    if not create or file.exists():
-        _check_sqlite_file(file)
-    engine = create_engine(URL.create("sqlite", database=str(file)), connect_args={"timeout": BUSY_SECONDS})
-    use_explicit_transactions(engine)
-    return engine
+    return open_file(folder / database, create=create)
+
+
+def _look_again(engine: Engine, file: Path) -> None:
+    # A folder that this user cannot write may be written by others, whom each new connection must see.
+    @event.listens_for(engine, "do_connect")
+    def on_connect(dialect: Dialect, _record: object, given: list[Any], options: dict[str, Any]) -> None:
+        given[:], more = dialect.create_connect_args(_sqlite_url(file))
+        options.update(more)
+
+
+def _sqlite_url(file: Path) -> URL:
+    # Reading a write-ahead log needs an index of it beside it. Where none can be made, nobody writes either, and
+    # SQLite must be told so. https://www.sqlite.org/wal.html#read_only_databases
+    log, index = (file.with_name(f"{file.name}-{part}") for part in ("wal", "shm"))
+    if not file.exists() or os.access(file.parent, os.W_OK) or (log.exists() and index.exists()):
+        return URL.create("sqlite", database=str(file))
+    if log.exists() and log.stat().st_size:
+        raise RegistryError(
+            f"the registry's newest events are in {log.name}, which cannot be read in a read-only folder",
+            slug="registry-failed",
+            hint=f"Copy {file.name} and {log.name} to a folder that you can write, and open the copy.",
+        )
+    return URL.create("sqlite", database=file.absolute().as_uri(), query={"immutable": "1", "uri": "true"})
+
+
+def keep_write_ahead_log(engine: Engine) -> None:
+    """Let readers and a writer work at once on SQLite, for good: the file remembers its journal's mode.
+
+    Where the file system cannot, the rollback journal stays. https://www.sqlite.org/wal.html
+    """
+    if engine.dialect.name == "sqlite":
+        with translated_errors(), closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
 
 
 def use_explicit_transactions(engine: Engine) -> None:
@@ -144,6 +254,8 @@ def translated_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+        if cause := _SQLITE_CAUSES.get(getattr(error.orig, "sqlite_errorname", "")):
+            reason = f"{reason} ({cause})"
         raise RegistryError(
             f"the registry's database refused: {reason}",
             slug="registry-failed",

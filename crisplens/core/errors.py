@@ -10,6 +10,7 @@ class CrisplensError(Exception):
     """
 
     exit_code = 3
+    nothing_changed = True
 
     def __init__(self, message: str, *, slug: str, hint: str = "") -> None:
         super().__init__(message)
@@ -34,3 +35,9 @@ class RegistryError(CrisplensError):
     """The registry, or another system that is needed, failed or cannot be used."""
 
     exit_code = 3
+
+
+class HalfDone(RegistryError):
+    """Another system failed after something was done, and the message says what; doing it again goes on."""
+
+    nothing_changed = False

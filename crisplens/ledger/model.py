@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -18,19 +19,40 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     TYPE: ClassVar[str]
     VERSION: ClassVar[int]
+    OF_REGISTRY: ClassVar[bool]
 
 
-EVENT_TYPES: dict[tuple[str, int], type[Event]] = {}
+class UnknownEvent(ValueError):
+    """An event of a type or version that this release does not know: if it is genuine, a newer release wrote it."""
 
 
-def event_type(name: str, *, version: int = 1) -> Any:
-    """Class decorator: register an event under its type and version, as they stand in the ledger."""
+Payload = dict[str, Any]
+EVENT_TYPES: dict[str, type[Event]] = {}
+UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {}
+
+
+def event_type(name: str, *, version: int = 1, of_registry: bool = False) -> Any:
+    """Class decorator: register an event under its type and the version that is written today.
+
+    `of_registry` is for events that are about no project.
+    """
 
     def register(cls: EventT) -> EventT:
-        cls.TYPE, cls.VERSION = name, version
-        if EVENT_TYPES.setdefault((name, version), cls) is not cls:
-            raise ValueError(f"two events are named {name} version {version}")
+        cls.TYPE, cls.VERSION, cls.OF_REGISTRY = name, version, of_registry
+        if EVENT_TYPES.setdefault(name, cls) is not cls:
+            raise ValueError(f"two events are named {name}")
         return cls
+
+    return register
+
+
+def upcasts(name: str, version: int) -> Callable[[Callable[[Payload], Payload]], Any]:
+    """Decorator: this function turns a payload of `version` into one of the next. Entries stay as written."""
+
+    def register(upcaster: Callable[[Payload], Payload]) -> Callable[[Payload], Payload]:
+        if UPCASTERS.setdefault((name, version), upcaster) is not upcaster:
+            raise ValueError(f"two upcasters read {name} version {version}")
+        return upcaster
 
     return register
 
@@ -89,12 +111,29 @@ def encode(envelope: Envelope, event: Event) -> str:
 
 
 def decode(text: str) -> Recorded:
-    """Read a ledger entry back. Raises `ValueError` when it is not an envelope of a known event."""
+    """Read a ledger entry back, an old version of its event as today's.
+
+    Raises `ValueError` when it is not an envelope of a known event (`UnknownEvent` when only the event is unknown).
+    """
     try:
         envelope = msgspec.json.decode(text, type=Envelope)
-        cls = EVENT_TYPES.get((envelope.type, envelope.version))
-        if cls is None:
-            raise ValueError(f"unknown event {envelope.type} version {envelope.version}")
-        return Recorded(envelope, msgspec.json.decode(envelope.payload, type=cls))
+        cls = EVENT_TYPES.get(envelope.type)
+        if cls is None or envelope.version > cls.VERSION:
+            raise UnknownEvent(
+                f"{envelope.type} version {envelope.version} is no event that this crisplens knows"
+            )
+        if envelope.version == cls.VERSION:
+            return Recorded(envelope, msgspec.json.decode(envelope.payload, type=cls))
+        return Recorded(envelope, msgspec.convert(_upcast(envelope, cls.VERSION), type=cls))
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None
+
+
+def _upcast(envelope: Envelope, wanted: int) -> Payload:
+    payload = msgspec.json.decode(envelope.payload, type=Payload)
+    for version in range(envelope.version, wanted):
+        upcaster = UPCASTERS.get((envelope.type, version))
+        if upcaster is None:
+            raise UnknownEvent(f"{envelope.type} version {version} has no upcaster to version {version + 1}")
+        payload = upcaster(payload)
+    return payload

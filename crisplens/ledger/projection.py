@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import delete, insert
+from sqlalchemy import Delete, Insert, Table, bindparam, delete, insert
 from sqlalchemy.orm import Session
 
 from crisplens.core.database import Base
+from crisplens.ledger.events import ClockCorrected
 from crisplens.ledger.model import Event, Recorded
 
 Handler = Callable[[Session, Recorded, Any], None]
@@ -35,17 +37,35 @@ def apply(session: Session, recorded: Recorded) -> None:
     HANDLERS[type(recorded.event)](session, recorded, recorded.event)
 
 
+@applies(ClockCorrected)
+def apply_clock_corrected(session: Session, recorded: Recorded, event: ClockCorrected) -> None:
+    """It is in the log, and in no table."""
+
+
 def insert_row(session: Session, row: type[Base], recorded: Recorded, **values: Any) -> None:
     """Insert a traced row of the event's project: the event's fields that are columns, then `values`."""
-    columns = {column.name for column in row.__table__.columns}
+    columns, statement = _insertion(row)
     event = recorded.event
     fields = {name: getattr(event, name) for name in event.__struct_fields__ if name in columns}
     trace = {"seq": recorded.seq, "recorded_by": recorded.actor, "recorded_at": recorded.at}
-    session.execute(insert(row).values({"project": recorded.project, **fields, **trace, **values}))
+    project = {"project": recorded.project} if "project" in columns else {}
+    session.connection().execute(statement, {**project, **fields, **trace, **values})
 
 
 def replace_row(session: Session, row: type[Base], recorded: Recorded, *key: str) -> None:
     """Like `insert_row`, for an event that sets something anew: the row with the same `key` fields goes first."""
     same = {name: getattr(recorded.event, name) for name in key}
-    session.execute(delete(row).filter_by(project=recorded.project, **same))
+    session.connection().execute(_deletion(row, key), {"project": recorded.project, **same})
     insert_row(session, row, recorded)
+
+
+@cache
+def _insertion(row: type[Base]) -> tuple[frozenset[str], Insert]:
+    table = cast(Table, row.__table__)
+    return frozenset(column.name for column in table.columns), insert(table)
+
+
+@cache
+def _deletion(row: type[Base], key: tuple[str, ...]) -> Delete:
+    columns = cast(Table, row.__table__).columns
+    return delete(row).where(*(columns[name] == bindparam(name) for name in ("project", *key)))

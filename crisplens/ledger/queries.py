@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from crisplens.core.errors import RegistryError
 from crisplens.ledger.model import Envelope
-from crisplens.ledger.tables import LedgerEvent, LedgerHead
+from crisplens.ledger.tables import LedgerEvent, LedgerHead, LedgerNode
 
 BATCH = 1000
 
@@ -46,11 +46,27 @@ def tree_head(session: Session) -> TreeHead:
     return TreeHead(head.size, head.root.hex())
 
 
+def leaf_hashes(session: Session, seqs: Collection[int]) -> dict[int, bytes]:
+    """The leaf hashes of these events, by their place."""
+    query = select(LedgerNode.idx, LedgerNode.hash).where(LedgerNode.level == 0, LedgerNode.idx.in_(seqs))
+    return {row.idx: row.hash for row in session.execute(query)}
+
+
 def read_events(
-    session: Session, wanted: EventFilter = EventFilter(), *, after: int = -1, last: int | None = None
+    session: Session,
+    wanted: EventFilter = EventFilter(),
+    *,
+    after: int = -1,
+    last: int | None = None,
+    size: int | None = None,
 ) -> list[Envelope]:
-    """Entries with a sequence number above `after` that pass the filter, in order; only the `last` n if given."""
+    """Entries with a sequence number above `after` that pass the filter, in order; only the `last` n if given.
+
+    With a `size`, of the log's first `size` entries.
+    """
     query = select(LedgerEvent.envelope).where(LedgerEvent.seq > after)
+    if size is not None:
+        query = query.where(LedgerEvent.seq < size)
     for column in ("project", "type", "actor"):
         if (value := getattr(wanted, column)) is not None:
             query = query.where(getattr(LedgerEvent, column) == value)

@@ -1,107 +1,101 @@
-"""Replay: are the tables what the log says? It is replayed on the side and compared row by row."""
+"""Replay: the tables as the log tells them, wherever and up to whichever event they are wanted."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
-from sqlalchemy import Table, Text, create_engine, func, literal_column, select
+from sqlalchemy import Table, create_engine, delete, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from crisplens.core.database import Base, use_explicit_transactions
-from crisplens.ledger.model import decode
+from crisplens.core.errors import RegistryError
+from crisplens.ledger.model import UnknownEvent, decode
 from crisplens.ledger.projection import apply
 from crisplens.ledger.tables import LEDGER_TABLES, LedgerEvent
-from crisplens.ledger.verdict import STREAM_ROWS, Findings, Progress, Verdict
+from crisplens.ledger.verdict import STREAM_ROWS, Progress
+
+UPGRADE_HINT = (
+    "If a newer crisplens recorded it: pip install --upgrade crisplens.\n"
+    "If none did, someone changed the log: crisplens audit verify"
+)
 
 
-def verify_projection(session: Session, progress: Progress | None = None) -> Verdict:
-    """Replay the log into an empty database on the side and compare every table, row by row.
+class ReplayError(RegistryError):
+    """An event that cannot be applied to the tables that the ones before it left."""
 
-    Every area's projection must be imported before.
-    """
-    findings = Findings()
-    tables = [table for name, table in sorted(Base.metadata.tables.items()) if name not in LEDGER_TABLES]
-    # SQLite's unnamed database: private, spills to disk when it grows, gone when closed.
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(""), poolclass=StaticPool)
+    def __init__(self, seq: int, error: Exception) -> None:
+        self.seq, self.reason = seq, first_line(error)
+        unknown = isinstance(error, UnknownEvent)
+        super().__init__(
+            f"event {seq} cannot be replayed: {self.reason}",
+            slug="unknown-event" if unknown else "ledger-damaged",
+            hint=UPGRADE_HINT if unknown else "Run `crisplens audit verify` to see what was changed.",
+        )
+
+
+def projected_tables() -> list[Table]:
+    """Every table that events fill, by name. Every area's projection must have been imported."""
+    return [table for name, table in sorted(Base.metadata.tables.items()) if name not in LEDGER_TABLES]
+
+
+@contextmanager
+def scratch_database() -> Iterator[Session]:
+    """Empty projected tables on the side: a private SQLite database that spills to disk and goes when closed."""
+    connect = partial(sqlite3.connect, "", check_same_thread=False)
+    engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
     use_explicit_transactions(engine)
-    with Session(engine) as scratch:
-        Base.metadata.create_all(scratch.connection(), tables=tables)
-        replayed = _replay(session, scratch, findings, progress)
-        # What cannot be replayed to its end would only be told once more, row by row.
-        compared = [] if findings.count else tables
-        rows = sum(_compare(table, session, scratch, findings) for table in compared)
-    engine.dispose()
-    return findings.verdict("projection", f"{rows} rows in {len(tables)} tables against {replayed} events")
+    try:
+        with Session(engine) as scratch:
+            Base.metadata.create_all(scratch.connection(), tables=projected_tables())
+            yield scratch
+    finally:
+        engine.dispose()
 
 
-def _replay(session: Session, scratch: Session, findings: Findings, progress: Progress | None) -> int:
-    query = select(LedgerEvent.envelope).order_by(LedgerEvent.seq).execution_options(yield_per=STREAM_ROWS)
+def replay(texts: Iterable[str], into: Session, progress: Progress | None = None, *, start: int = 0) -> int:
+    """Apply entries, in the log's order from event `start` on, to the tables of `into`; returns how many.
+
+    Raises `ReplayError` at the first that cannot be applied.
+    """
     count = 0
-    with session.scalars(query) as texts:
-        for count, text in enumerate(texts, start=1):
-            try:
-                apply(scratch, decode(text))
-            # Whatever a forged event makes a projection raise is a finding, not a crash.
-            except Exception as error:
-                findings.add(f"event {count - 1}", f"cannot be replayed: {_first_line(error)}")
-                return count - 1
-            if progress and count % STREAM_ROWS == 0:
-                progress("replaying events", count)
+    for count, text in enumerate(texts, start=1):
+        try:
+            apply(into, decode(text))
+        # Whatever a forged event makes a projection raise says that the event is none of ours.
+        except Exception as error:
+            raise ReplayError(start + count - 1, error) from error
+        if progress and count % STREAM_ROWS == 0:
+            progress("replaying events", start + count)
     return count
 
 
-def _first_line(error: Exception) -> str:
+def log_texts(
+    session: Session, *, start: int = 0, size: int | None = None, project: str | None = None
+) -> Iterator[str]:
+    """The log's entries in order from event `start` on, as far as its first `size` go.
+
+    With a `project` only those of it and of the registry.
+    """
+    query = select(LedgerEvent.envelope).where(LedgerEvent.seq >= start).order_by(LedgerEvent.seq)
+    if size is not None:
+        query = query.where(LedgerEvent.seq < size)
+    if project is not None:
+        query = query.where((LedgerEvent.project == project) | LedgerEvent.project.is_(None))
+    with session.scalars(query.execution_options(yield_per=STREAM_ROWS)) as texts:
+        yield from texts
+
+
+def rebuild(session: Session, progress: Progress | None = None) -> int:
+    """Empty every projected table and fill it again from the log; returns the number of events."""
+    for table in projected_tables():
+        session.execute(delete(table))
+    return replay(log_texts(session), session, progress)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _compare(table: Table, session: Session, scratch: Session, findings: Findings) -> int:
-    """Walk both copies of a table in primary-key order and note every difference. Returns rows seen."""
-    names = [column.name for column in table.columns]
-    keys = [names.index(column.name) for column in table.primary_key]
-    actual, replayed = _rows(table, session), _rows(table, scratch)
-    row, twin, count = next(actual, None), next(replayed, None), 0
-    while row is not None or twin is not None:
-        count += 1
-        key = tuple(row[i] for i in keys) if row is not None else None
-        twin_key = tuple(twin[i] for i in keys) if twin is not None else None
-        if twin_key is None or (key is not None and _sortable(key) < _sortable(twin_key)):
-            findings.add(f"{table.name} {_label(key)}", "no event made this row")
-            row = next(actual, None)
-        elif key is None or _sortable(key) > _sortable(twin_key):
-            findings.add(f"{table.name} {_label(twin_key)}", "the row is gone or its key was changed")
-            twin = next(replayed, None)
-        else:
-            for name, value, expected in zip(names, row or (), twin or (), strict=True):
-                if value != expected:
-                    findings.add(
-                        f"{table.name} {_label(key)}",
-                        f"{name} is {value!r:.80}, the ledger says {expected!r:.80}",
-                    )
-            row, twin = next(actual, None), next(replayed, None)
-    return count
-
-
-def _rows(table: Table, session: Session) -> Iterator[Sequence[Any]]:
-    """Rows as the driver gives them (no conversion that could hide a change), in bytewise key order."""
-    quote = session.connection().dialect.identifier_preparer.quote
-    order = [
-        func.coalesce(literal_column(quote(column.name)), "").collate("C")
-        if session.connection().dialect.name == "postgresql" and isinstance(column.type, Text)
-        else literal_column(quote(column.name))
-        for column in table.primary_key
-    ]
-    columns: list[Any] = [literal_column(quote(column.name)) for column in table.columns]
-    query = select(*columns).select_from(table).order_by(*order).execution_options(yield_per=STREAM_ROWS)
-    yield from session.execute(query)
-
-
-def _sortable(key: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
-    """A key in the order of SQLite, which sorts values of any type: numbers, then text, then bytes."""
-    return tuple((2 if isinstance(part, bytes) else 1 if isinstance(part, str) else 0, part) for part in key)
-
-
-def _label(key: tuple[Any, ...] | None) -> str:
-    return "/".join(str(part) for part in key or ())

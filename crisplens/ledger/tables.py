@@ -46,13 +46,18 @@ class LedgerHead(Base):
     frontier: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class Traced:
-    """Columns of every projected row: its project, and which event put it there, by whom and when."""
+class Dated:
+    """Columns of every projected row: which event put it there, by whom and when."""
 
-    project: Mapped[str] = mapped_column(Text, primary_key=True, sort_order=-1)
     seq: Mapped[int] = mapped_column(BigInteger, sort_order=1)
     recorded_by: Mapped[str] = mapped_column(Text, sort_order=1)
     recorded_at: Mapped[str] = mapped_column(Text, sort_order=1)
+
+
+class Traced(Dated):
+    """Columns of every row that is a project's."""
+
+    project: Mapped[str] = mapped_column(Text, primary_key=True, sort_order=-1)
 
 
 LEDGER_TABLES = frozenset({LedgerEvent.__tablename__, LedgerNode.__tablename__, LedgerHead.__tablename__})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -19,13 +19,17 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of one kind of check; verdicts are never blended. `found` counts beyond those listed."""
+    """The outcome of one kind of check; verdicts are never blended. `found` counts beyond those listed.
+
+    `notes` are things to know that are no faults.
+    """
 
     name: str
     passed: bool
     checked: str
     found: int = 0
     findings: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
 
 class Findings:
@@ -41,8 +45,13 @@ class Findings:
         if len(self.listed) < MOST_FINDINGS:
             self.listed.append(Finding(where, what))
 
-    def verdict(self, name: str, checked: str) -> Verdict:
+    def verdict(self, name: str, checked: str, *, notes: Iterable[Finding] = ()) -> Verdict:
         """The verdict: passed when nothing was found."""
         return Verdict(
-            name=name, passed=not self.count, checked=checked, found=self.count, findings=tuple(self.listed)
+            name=name,
+            passed=not self.count,
+            checked=checked,
+            found=self.count,
+            findings=tuple(self.listed),
+            notes=tuple(notes),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +12,12 @@ from crisplens.core.errors import RegistryError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from crisplens.ledger.verdict import Progress
+
 # The newest revision in `versions/`; a test holds that Alembic says the same.
-HEAD = "0001"
+HEAD = "0002"
+# Alembic keeps the migration at hand in globals.
+_ALEMBIC = threading.Lock()
 
 
 class SchemaStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +26,13 @@ class SchemaStatus(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None
     head: str
     current: bool
+
+
+class Upgraded(SchemaStatus, frozen=True, kw_only=True):
+    """The schema after an upgrade: the revision `before` it, and how many events the tables were told anew from."""
+
+    before: str | None
+    replayed: int
 
 
 def read_status(connection: Connection) -> SchemaStatus:
@@ -35,28 +47,34 @@ def read_status(connection: Connection) -> SchemaStatus:
     return SchemaStatus(revision=revision, head=HEAD, current=revision == HEAD)
 
 
-def check_schema(connection: Connection) -> None:
-    """Raise `RegistryError`, naming the command to run, unless the database has this release's schema."""
+def check_known(connection: Connection) -> SchemaStatus:
+    """The schema version of a registry of this release or an older one. Raises `RegistryError` for any other."""
     status = read_status(connection)
-    if status.current:
-        return
     if status.revision is None:
         raise RegistryError(
             "the database is not a registry: it holds no crisplens schema",
             slug="not-a-registry",
             hint="Make it one with `crisplens db upgrade`, if it is meant to be.",
         )
-    if status.revision not in known_revisions():
+    if not status.current and status.revision not in known_revisions():
         raise RegistryError(
             f"the registry's schema ({status.revision}) is newer than this crisplens knows ({HEAD})",
             slug="schema-too-new",
             hint="Upgrade crisplens: pip install --upgrade crisplens.",
         )
-    raise RegistryError(
-        f"the registry's schema ({status.revision}) is older than this crisplens needs ({HEAD})",
-        slug="schema-too-old",
-        hint="Back the database up, then run `crisplens db upgrade`.",
-    )
+    return status
+
+
+def check_schema(connection: Connection) -> None:
+    """Raise `RegistryError`, naming the command to run, unless the database has this release's schema."""
+    status = check_known(connection)
+    if not status.current:
+        back_up = "crisplens registry backup FILE" if connection.dialect.name == "sqlite" else "pg_dump"
+        raise RegistryError(
+            f"the registry's schema ({status.revision}) is older than this crisplens needs ({HEAD})",
+            slug="schema-too-old",
+            hint=f"Back it up ({back_up}), then run `crisplens db upgrade`.",
+        )
 
 
 def known_revisions() -> frozenset[str]:
@@ -67,20 +85,51 @@ def known_revisions() -> frozenset[str]:
     return frozenset(name.split("_")[0] for name in names if name[0].isdigit())
 
 
-def upgrade(engine: Engine, revision: str = "head") -> SchemaStatus:
-    """Bring the database's schema to this release's, in one transaction."""
+def upgrade(engine: Engine, revision: str = "head", progress: Progress | None = None) -> Upgraded:
+    """Bring the database's schema to this release's, in one transaction, while nobody else writes.
+
+    Events stay as they are; the tables are filled anew from them. Raises `RegistryError` when the schema is a newer
+    release's, or the log cannot be replayed; the database is as before then.
+    """
     from alembic import command
     from alembic.config import Config
 
-    from crisplens.core.database import translated_errors
+    from crisplens.core.database import keep_write_ahead_log, translated_errors
 
     writing = engine.execution_options(sqlite_begin="IMMEDIATE")
     with translated_errors(), writing.begin() as connection:
-        status = read_status(connection)
-        if status.revision is not None and status.revision not in known_revisions():
-            check_schema(connection)
+        _wait_for_others(connection)
+        before = read_status(connection).revision
+        if before is not None:
+            check_known(connection)
         config = Config()
         config.set_main_option("script_location", "crisplens:migrations")
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        return read_status(connection)
+        with _ALEMBIC:
+            command.upgrade(config, revision)
+        status, replayed = read_status(connection), 0
+        if status.current and before not in (None, HEAD):
+            replayed = _tell_again(connection, progress)
+    keep_write_ahead_log(engine)
+    return Upgraded(**msgspec.structs.asdict(status), before=before, replayed=replayed)
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Keep upgrades and writers out until the transaction ends; on SQLite its beginning did."""
+    from sqlalchemy import inspect, text
+
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('crisplens upgrade'))"))
+        if inspect(connection).has_table("ledger_head"):
+            connection.execute(text("SELECT id FROM ledger_head FOR UPDATE"))
+
+
+def _tell_again(connection: Connection, progress: Progress | None) -> int:
+    """Fill the tables anew from the log, so that they say what this release makes of the old events."""
+    from sqlalchemy.orm import Session
+
+    import crisplens.areas  # noqa: F401  (registers every projection)
+    from crisplens.ledger.replay import rebuild
+
+    with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
+        return rebuild(session, progress)

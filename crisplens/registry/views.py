@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Select, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from crisplens.ledger.tables import Traced
+from crisplens.ledger.tables import Dated, Traced
 
 ViewT = TypeVar("ViewT", bound="View")
 
@@ -32,9 +33,25 @@ def views(rows: Iterable[Any], kind: type[ViewT]) -> list[ViewT]:
     return [view(row, kind) for row in rows]
 
 
-def get_view(session: Session, row: type[Traced], key: tuple[Any, ...], kind: type[ViewT]) -> ViewT:
+def find_view(session: Session, row: type[Dated], key: tuple[Any, ...], kind: type[ViewT]) -> ViewT | None:
+    """The row with this primary key as a `kind`, if there is one."""
+    names, statement = _by_key(cast(Any, row).__table__)
+    found = session.connection().execute(statement, dict(zip(names, key, strict=True))).one_or_none()
+    return None if found is None else view(found, kind)
+
+
+def get_view(session: Session, row: type[Dated], key: tuple[Any, ...], kind: type[ViewT]) -> ViewT:
     """The row with this primary key, which is known to be there, as a `kind`."""
-    return view(session.get_one(row, key), kind)
+    found = find_view(session, row, key, kind)
+    assert found is not None
+    return found
+
+
+@cache
+def _by_key(table: Table) -> tuple[list[str], Select[Any]]:
+    # Without the ORM's identity map: a command reads each row once, and recording must be quick.
+    names = [column.name for column in table.primary_key]
+    return names, select(table).where(*(table.columns[name] == bindparam(name) for name in names))
 
 
 def next_id(session: Session, project: str, row: type[Traced], prefix: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,16 @@ def test_writes_numbers_as_rfc_8785_does(number: float, written: str) -> None:
 def test_reads_back_as_what_was_written_and_is_stable(value: Any) -> None:
     text = canonical_json(value)
     assert canonical_json(json.loads(text, parse_int=float)) == text
+
+
+@given(json_values)
+def test_the_fast_way_writes_what_rfc_8785_s_library_writes(value: Any) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value).decode()
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_text_is_escaped_as_rfc_8785_says(text: str) -> None:
+    assert canonical_json({"a": [text]}) == rfc8785.dumps({"a": [text]}).decode()
 
 
 @given(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 
-from crisplens.api import Registry
+from crisplens import migrations
+from crisplens.api import Registry, init
+from crisplens.core import database
 from crisplens.core.database import open_engine, read_session, write_session
 from crisplens.core.errors import RegistryError
-from tests.conftest import closing_engine
+from tests.conftest import closing_engine, sqlite_rows
 
 
 @pytest.mark.parametrize(
@@ -61,23 +67,94 @@ def test_a_password_is_in_no_error() -> None:
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"
 
 
+def test_what_the_url_says_about_connecting_is_kept() -> None:
+    seen: dict[str, Any] = {}
+    with closing_engine(open_engine("postgresql://ana@127.0.0.1/x?connect_timeout=7")) as engine:
+
+        @event.listens_for(engine, "do_connect")
+        def stop(_dialect: object, _record: object, _given: object, options: dict[str, Any]) -> None:
+            seen.update(options)
+            raise ConnectionError
+
+        with pytest.raises(ConnectionError):
+            engine.connect()
+    assert (seen["connect_timeout"], seen["tcp_user_timeout"]) == ("7", 60_000)
+
+
 @pytest.mark.stored
-def test_readers_see_one_state_while_another_writes(
-    registry: Registry, request: pytest.FixtureRequest
-) -> None:
-    if registry.engine.dialect.name == "sqlite":
-        reason = "with a rollback journal a reader keeps writers from committing; WAL would not"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=RegistryError, reason=reason))
-        event.listen(
-            registry.engine,
-            "begin",
-            lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout = 50"),
-        )
+def test_readers_see_one_state_while_another_writes(registry: Registry) -> None:
     with registry.reading() as session:
         first = session.execute(text("SELECT count(*) FROM kpi")).scalar()
         registry.kpi.set("auc", target=1)
         assert session.execute(text("SELECT count(*) FROM kpi")).scalar() == first
     assert len(registry.kpi.list()) == 1
+
+
+@pytest.mark.stored
+def test_a_reader_in_the_middle_of_its_rows_keeps_nobody_from_writing(registry: Registry) -> None:
+    for number in range(5):
+        registry.kpi.set(f"kpi-{number}", target=1)
+    with registry.reading() as session:
+        rows = session.scalars(text("SELECT name FROM kpi").execution_options(yield_per=1))
+        names = [next(rows)]
+        registry.kpi.set("kpi-5", target=1)
+        names += rows
+    assert sorted(names) == [f"kpi-{number}" for number in range(5)]
+
+
+@pytest.mark.stored
+def test_a_writer_waits_until_another_has_committed(registry: Registry) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with registry.transaction() as together:
+            together.kpi.set("first", target=1)
+            second = pool.submit(registry.kpi.set, "second", target=1)
+            with pytest.raises(TimeoutError):
+                second.result(0.3)
+        second.result(30)
+    assert [json.loads(bytes(one.payload))["name"] for one in registry.audit.log()[1:]] == ["first", "second"]
+
+
+@pytest.mark.stored
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_sqlite_writer_that_has_waited_too_long_is_told_why(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with (
+        closing_engine(open_engine(f"sqlite:///{registry.engine.url.database}")) as impatient,
+        registry.transaction() as together,
+    ):
+        together.kpi.set("auc", target=1)
+        with pytest.raises(RegistryError, match="someone else has been writing") as caught:
+            write_anything(impatient)
+    assert caught.value.slug == "registry-failed"
+    assert registry.audit.head().size == 2
+
+
+def write_anything(engine: Engine) -> None:
+    """Write, and take it back."""
+    with write_session(engine) as session:
+        session.execute(text("UPDATE project SET title = 'changed'"))
+        session.rollback()
+
+
+def journal_mode(file: Path) -> str:
+    """How a SQLite file keeps what is not committed yet."""
+    return str(sqlite_rows(file, "PRAGMA journal_mode")[0][0])
+
+
+def test_a_new_registry_keeps_a_write_ahead_log(tmp_path: Path) -> None:
+    init(tmp_path).close()
+    assert journal_mode(tmp_path / ".crisplens" / "registry.db") == "wal"
+
+
+def test_upgrading_gives_a_registry_a_write_ahead_log(tmp_path: Path) -> None:
+    old = tmp_path / "0001.db"
+    shutil.copyfile(Path(__file__).parents[1] / "schemas" / "0001.db", old)
+    assert journal_mode(old) == "delete"
+    with closing_engine(open_engine(f"sqlite:///{old}")) as engine:
+        migrations.upgrade(engine)
+    assert journal_mode(old) == "wal"
 
 
 @pytest.mark.stored

@@ -18,8 +18,8 @@ from crisplens.api import Registry, connect, init
 from crisplens.areas import METADATA
 from crisplens.core.database import open_engine
 from crisplens.core.errors import RegistryError
-from crisplens.ledger.integrity import verify_integrity
 from crisplens.ledger.triggers import expected_triggers, install_triggers, present_triggers
+from crisplens.ledger.verify_integrity import verify_integrity
 from tests.conftest import Databases, closing_engine, sqlite_rows
 
 
@@ -70,7 +70,8 @@ def test_upgrade_makes_a_registry_of_an_empty_database(blank: Engine) -> None:
     with blank.connect() as connection:
         assert migrations.read_status(connection).revision is None
     status = migrations.upgrade(blank)
-    assert status == migrations.SchemaStatus(revision=migrations.HEAD, head=migrations.HEAD, current=True)
+    head = migrations.HEAD
+    assert status == migrations.Upgraded(revision=head, head=head, current=True, before=None, replayed=0)
     with blank.connect() as connection:
         migrations.check_schema(connection)
         assert connection.execute(text("SELECT id, size FROM ledger_head")).all() == [(1, 0)]
@@ -80,7 +81,8 @@ def test_upgrade_makes_a_registry_of_an_empty_database(blank: Engine) -> None:
 def test_upgrading_again_changes_nothing(registry: Registry) -> None:
     registry.kpi.set("auc", target=1)
     head = registry.audit.head()
-    assert migrations.upgrade(registry.engine).current
+    status = migrations.upgrade(registry.engine)
+    assert (status.current, status.before, status.replayed) == (True, migrations.HEAD, 0)
     assert registry.audit.head() == head
     assert registry.audit.verify().passed
 
@@ -107,7 +109,7 @@ def test_upgrade_installs_every_trigger_and_a_missing_one_can_be_put_back(bare: 
 
 
 @pytest.mark.stored
-@pytest.mark.parametrize("revision", ["0002", "9999", "abc", " "])
+@pytest.mark.parametrize("revision", ["0003", "9999", "abc", " "])
 def test_a_revision_that_is_newer_or_unknown_is_refused(bare: Registry, revision: str) -> None:
     set_revision(bare.engine, revision)
     url = bare.engine.url.render_as_string(hide_password=False)
@@ -126,7 +128,7 @@ def test_a_revision_that_is_newer_or_unknown_is_refused(bare: Registry, revision
 def test_an_older_revision_is_refused_with_the_command_to_run(
     bare: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "HEAD", "0002")
+    monkeypatch.setattr(migrations, "HEAD", "0003")
     with bare.engine.connect() as connection, pytest.raises(RegistryError) as caught:
         migrations.check_schema(connection)
     assert caught.value.slug == "schema-too-old"

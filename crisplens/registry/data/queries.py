@@ -9,7 +9,7 @@ from crisplens.core.names import unknown_name
 from crisplens.registry.data.model import ColumnSchema
 from crisplens.registry.data.tables import DatasetVersionRow, DataSourceRow
 from crisplens.registry.model import VersionRef, parse_reference
-from crisplens.registry.views import View, view, views
+from crisplens.registry.views import View, find_view, views
 
 
 class DataSource(View, frozen=True, kw_only=True):
@@ -63,10 +63,10 @@ def list_dataset_versions(session: Session, project: str, dataset: str | None = 
 def get_dataset_version(session: Session, project: str, reference: str | VersionRef) -> DatasetVersion:
     """One dataset version. Raises `InputError` with the nearest names when there is none."""
     ref = parse_reference("dataset", reference)
-    row = session.get(DatasetVersionRow, (project, ref.name, ref.version))
-    if row is None:
+    found = find_view(session, DatasetVersionRow, (project, ref.name, ref.version), DatasetVersion)
+    if found is None:
         refs = [str(version.ref) for version in list_dataset_versions(session, project)]
         raise unknown_name(
             "dataset version", str(ref), refs, none_yet="Add one with `crisplens data add NAME FILE`."
         )
-    return view(row, DatasetVersion)
+    return found

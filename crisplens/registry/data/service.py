@@ -20,10 +20,12 @@ from crisplens.registry.data.queries import (
     list_data_sources,
     list_dataset_versions,
 )
+from crisplens.registry.data.tables import DataSourceRow
 from crisplens.registry.model import VersionRef, parse_reference
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.runs.queries import get_run
 from crisplens.registry.versions import next_version
+from crisplens.registry.views import get_view
 
 
 def set_data_source(
@@ -52,7 +54,7 @@ def set_data_source(
             description=check_text("the description", description, required=False),
         ),
     )
-    return next(source for source in list_data_sources(work.session, work.project) if source.name == name)
+    return get_view(work.session, DataSourceRow, (work.project, name), DataSource)
 
 
 def add_data(

@@ -15,7 +15,7 @@ from crisplens.registry.model import Scalar, VersionRef, check_parameters, parse
 from crisplens.registry.models.queries import get_model_version
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.runs.events import RunRecorded
-from crisplens.registry.runs.queries import Run, get_run, list_runs
+from crisplens.registry.runs.queries import Run, find_run, get_run
 
 
 def record_run(
@@ -40,7 +40,7 @@ def record_run(
     """
     get_project(work.session, work.project)
     check_name("run", name)
-    if name in {run.name for run in list_runs(work.session, work.project)}:
+    if find_run(work.session, work.project, name):
         raise InputError(
             f"run {name!r} exists already", slug="exists", hint="Each run has a name of its own."
         )

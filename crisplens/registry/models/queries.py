@@ -9,7 +9,7 @@ from crisplens.core.names import unknown_name
 from crisplens.registry.model import Scalar, VersionRef, parse_reference
 from crisplens.registry.models.model import Part
 from crisplens.registry.models.tables import EvaluationRow, ModelVersionRow
-from crisplens.registry.views import View, view, views
+from crisplens.registry.views import View, find_view, views
 
 
 class ModelVersion(View, frozen=True, kw_only=True):
@@ -52,8 +52,8 @@ def list_model_versions(session: Session, project: str, model: str | None = None
 def get_model_version(session: Session, project: str, reference: str | VersionRef) -> ModelVersion:
     """One model version. Raises `InputError` with the nearest names when there is none."""
     ref = parse_reference("model", reference)
-    row = session.get(ModelVersionRow, (project, ref.name, ref.version))
-    if row is None:
+    found = find_view(session, ModelVersionRow, (project, ref.name, ref.version), ModelVersion)
+    if found is None:
         refs = [str(version.ref) for version in list_model_versions(session, project)]
         raise unknown_name(
             "model version",
@@ -61,7 +61,7 @@ def get_model_version(session: Session, project: str, reference: str | VersionRe
             refs,
             none_yet="Register one with `crisplens model register NAME FILE`.",
         )
-    return view(row, ModelVersion)
+    return found
 
 
 def check_model(session: Session, project: str, name: str) -> str:

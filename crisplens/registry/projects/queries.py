@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from crisplens.core.names import unknown_name
 from crisplens.registry.projects.model import CostKind, Direction, Option, Target
 from crisplens.registry.projects.tables import GoalRow, KpiRow, ProjectRow
-from crisplens.registry.views import View, view, views
+from crisplens.registry.views import View, find_view, views
 
 
 class Project(View, frozen=True, kw_only=True):
@@ -60,17 +60,16 @@ def list_projects(session: Session) -> list[Project]:
 
 def get_project(session: Session, project: str) -> Project:
     """One project. Raises `InputError` with the nearest names when there is none."""
-    row = session.get(ProjectRow, project)
-    if row is None:
+    found = find_view(session, ProjectRow, (project,), Project)
+    if found is None:
         names = session.scalars(select(ProjectRow.project))
         raise unknown_name("project", project, names, none_yet="Add one with `crisplens project add NAME`.")
-    return view(row, Project)
+    return found
 
 
 def find_goal(session: Session, project: str) -> Goal | None:
     """The project's goal, if it has been stated."""
-    row = session.get(GoalRow, project)
-    return view(row, Goal) if row else None
+    return find_view(session, GoalRow, (project,), Goal)
 
 
 def list_kpis(session: Session, project: str) -> list[Kpi]:

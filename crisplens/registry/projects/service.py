@@ -14,8 +14,9 @@ from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.projects.events import GoalSet, KpiSet, ProjectAdded
 from crisplens.registry.projects.model import CostKind, Direction, Option, RiskTier, choose
-from crisplens.registry.projects.queries import Goal, Kpi, Project, find_goal, get_project, list_kpis
-from crisplens.registry.projects.tables import ProjectRow
+from crisplens.registry.projects.queries import Goal, Kpi, Project, find_goal, get_project
+from crisplens.registry.projects.tables import KpiRow, ProjectRow
+from crisplens.registry.views import get_view
 
 
 def add_project(
@@ -109,4 +110,4 @@ def set_kpi(
         else check_amount("the acceptable error", acceptable_error),
     )
     append(work, event)
-    return next(kpi for kpi in list_kpis(work.session, work.project) if kpi.name == name)
+    return get_view(work.session, KpiRow, (work.project, name), Kpi)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from crisplens.core.names import unknown_name
 from crisplens.registry.model import Scalar, VersionRef
 from crisplens.registry.runs.tables import RunRow
-from crisplens.registry.views import View, view, views
+from crisplens.registry.views import View, find_view, views
 
 
 class Run(View, frozen=True, kw_only=True):
@@ -31,10 +31,15 @@ def list_runs(session: Session, project: str) -> list[Run]:
     return views(session.scalars(select(RunRow).filter_by(project=project).order_by(RunRow.seq)), Run)
 
 
+def find_run(session: Session, project: str, name: str) -> Run | None:
+    """The project's run of this name, if any."""
+    return find_view(session, RunRow, (project, name), Run)
+
+
 def get_run(session: Session, project: str, name: str) -> Run:
     """One run. Raises `InputError` with the nearest names when there is none."""
-    row = session.get(RunRow, (project, name))
-    if row is None:
+    found = find_run(session, project, name)
+    if found is None:
         names = session.scalars(select(RunRow.name).filter_by(project=project))
         raise unknown_name("run", name, names, none_yet="Record one with `crisplens run record NAME`.")
-    return view(row, Run)
+    return found

@@ -1,0 +1,51 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from crisplens.core.errors import InputError, RegistryError
+
+
+@contextmanager
+def written_whole(file: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
+    """A file beside `file`, open for writing, that takes its place at the end and is gone after an error.
+
+    So nothing that was there is lost to a full disk. Raises `InputError` when the place cannot be written or is
+    taken and not to be overwritten, `RegistryError` when the disk fails.
+    """
+    if file.exists() and not file.is_file():
+        raise InputError(f"{file} is not a regular file", slug="not-a-file", hint="Name a file.")
+    if os.path.lexists(file) and not overwrite:
+        raise InputError(f"{file} exists already", slug="exists", hint="Name another file, or pass --force.")
+    part = file.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        opened = part.open("xb")
+    except OSError as error:
+        raise unwritable(file, error) from None
+    try:
+        with opened:
+            yield opened
+        part.replace(file)
+    except OSError as error:
+        raise RegistryError(
+            f"cannot write {file}: {error.strerror or error}", slug="unwritable", hint="Is the disk full?"
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(file: Path, content: str | bytes, *, overwrite: bool = True) -> None:
+    """Write a file's content whole or not at all. Raises as `written_whole` does."""
+    with written_whole(file, overwrite=overwrite) as opened:
+        opened.write(content.encode() if isinstance(content, str) else content)
+
+
+def unwritable(file: Path, error: OSError) -> InputError:
+    """The error for a place that cannot be written, and why."""
+    return InputError(f"cannot write {file}: {error.strerror}", slug="unwritable")
