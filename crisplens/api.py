@@ -12,36 +12,20 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 import crisplens.areas  # noqa: F401  (registers every projection)
-from crisplens import migrations
-from crisplens.audit import Verification, verify_registry
-from crisplens.binding import Command, Noun, ProjectQuery, Query
+from crisplens import migrations, nouns
 from crisplens.core import clock
 from crisplens.core.actor import Actor, resolve_actor
 from crisplens.core.configuration import Configuration, load_configuration, write_configuration
 from crisplens.core.database import open_engine, read_session, write_session
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.core.work import UnitOfWork, no_project
-from crisplens.ledger import queries as ledger
-from crisplens.ledger.service import lock_head
-from crisplens.ledger.verdict import Progress
-from crisplens.lifecycle import gate_queries
-from crisplens.lifecycle import queries as lifecycle_queries
-from crisplens.lifecycle import service as lifecycle
-from crisplens.monitors import answers
-from crisplens.monitors import queries as monitor_queries
-from crisplens.monitors import service as monitors
-from crisplens.registry.data import queries as data_queries
-from crisplens.registry.data import service as data
-from crisplens.registry.deployments import queries as deployment_queries
-from crisplens.registry.evidence import queries as evidence_queries
-from crisplens.registry.evidence import service as evidence
-from crisplens.registry.lineage import queries as lineage_queries
-from crisplens.registry.lineage import service as lineage
-from crisplens.registry.models import queries as model_queries
-from crisplens.registry.models import service as models
-from crisplens.registry.projects import queries as project_queries
-from crisplens.registry.projects import service as projects
-from crisplens.registry.runs import queries as run_queries
+from crisplens.ledger.notes import NoteSigner
+from crisplens.ledger.past import Past
+from crisplens.ledger.points import Point, resolve_point
+from crisplens.ledger.service import flush, lock_head
+from crisplens.registry.keys.files import load_signer
+from crisplens.registry.projects.queries import get_project
+from crisplens.transactions import JoinedCommands
 
 
 def init(folder: str | os.PathLike[str] = ".") -> Registry:
@@ -95,39 +79,109 @@ def connect(
 class Registry:
     """An open registry. Every method of its nouns is one transaction, or one consistent read."""
 
-    def __init__(self, configuration: Configuration, engine: Engine, actor: str | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        engine: Engine,
+        actor: str | None = None,
+        past: Past | None = None,
+        joined: JoinedCommands | None = None,
+    ) -> None:
         self.configuration = configuration
         self.engine = engine
         self._actor = actor
-        self.project = Projects(self)
-        self.goal = Goals(self)
-        self.kpi = Kpis(self)
-        self.source = Sources(self)
-        self.data = Data(self)
-        self.run = Runs(self)
-        self.model = Models(self)
-        self.evaluation = Evaluations(self)
-        self.evidence = EvidenceFiles(self)
-        self.lineage = Lineage(self)
-        self.checkpoint = Checkpoints(self)
-        self.gate = Gates(self)
-        self.approval = Approvals(self)
-        self.cycle = Cycles(self)
-        self.deployment = Deployments(self)
-        self.monitor = Monitors(self)
-        self.incident = Incidents(self)
-        self.trigger = Triggers(self)
-        self.report = Reports(self)
-        self.audit = Audit(self)
+        self._past = past
+        self._joined = joined
+        self.project = nouns.Projects(self)
+        self.goal = nouns.Goals(self)
+        self.kpi = nouns.Kpis(self)
+        self.source = nouns.Sources(self)
+        self.data = nouns.Data(self)
+        self.run = nouns.Runs(self)
+        self.model = nouns.Models(self)
+        self.evaluation = nouns.Evaluations(self)
+        self.evidence = nouns.EvidenceFiles(self)
+        self.key = nouns.Keys(self)
+        self.lineage = nouns.Lineage(self)
+        self.checkpoint = nouns.Checkpoints(self)
+        self.gate = nouns.Gates(self)
+        self.approval = nouns.Approvals(self)
+        self.cycle = nouns.Cycles(self)
+        self.deployment = nouns.Deployments(self)
+        self.monitor = nouns.Monitors(self)
+        self.incident = nouns.Incidents(self)
+        self.trigger = nouns.Triggers(self)
+        self.report = nouns.Reports(self)
+        self.audit = nouns.Audit(self)
 
     def acting_as(self, actor: str, *, project: str | None = None) -> Registry:
         """The same registry, used by another actor (and on another project, if named)."""
         configuration = replace(self.configuration, project=project or self.configuration.project)
-        return Registry(configuration, self.engine, actor)
+        return Registry(configuration, self.engine, actor, self._past, self._joined)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Registry]:
+        """The same registry, whose commands are committed together when the `with` statement ends, or not at all.
+
+        Ten thousand recordings take a tenth of the time each this way. Queries see what was recorded before them.
+        Other writers wait meanwhile. A command that fails ends it: the error must leave the `with` statement.
+        """
+        with write_session(self.engine, lock=lock_head, finish=flush) as session:
+            joined = JoinedCommands(session)
+            yield Registry(self.configuration, self.engine, self._actor, self._past, joined)
+            joined.check()
+
+    def on_project(self, project: str) -> Registry:
+        """The same registry, used on another project."""
+        configuration = replace(self.configuration, project=project)
+        return Registry(configuration, self.engine, self._actor, self._past, self._joined)
+
+    def as_of(self, point: str | int) -> Registry:
+        """The same registry for reading, as the record was at a point: an event's number, or a time (ISO 8601).
+
+        Event 41 means the log of events 0 to 41, a time the longest beginning of the log that was recorded by then.
+        Commands are refused. Close it, or use it in a `with` statement: it replays the log into a database of its
+        own when something is first read. Raises `InputError` for what is no point of the log.
+        """
+        with self.reading_log() as session:
+            chosen = resolve_point(session, point)
+        return Registry(self.configuration, self.engine, self._actor, Past(chosen, self.reading_log))
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether commands share a transaction, so that they are not committed when they return."""
+        return self._joined is not None
+
+    @property
+    def point(self) -> Point | None:
+        """The point of the log that reads are as of; None when they are of the record as it is now."""
+        return self._past.point if self._past else None
+
+    def close(self) -> None:
+        """Close the database's connections; of a registry as of a point, only what it made for itself."""
+        if self._past:
+            self._past.close()
+        else:
+            self.engine.dispose()
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def actor(self) -> Actor:
-        """Who commands are recorded as. Raises `InputError` when nobody is named anywhere."""
+        """Who commands are recorded as.
+
+        Raises `InputError` when nobody is named anywhere, or the registry is as of a point: nobody acts in the past.
+        """
+        if self._past:
+            raise InputError(
+                f"nothing is recorded in the past: this is the record as of {self._past.point}",
+                slug="as-of",
+                hint="Give commands to the registry as it is now.",
+            )
         if self._actor is not None:
             return resolve_actor(self._actor, {}, None)
         return resolve_actor(None, os.environ, self.configuration.actor)
@@ -136,215 +190,35 @@ class Registry:
     def writing(self) -> Iterator[UnitOfWork]:
         """A unit of work: what is done in it is committed together at its end, or not at all."""
         actor = self.actor
-        with write_session(self.engine, lock=lock_head) as session:
+        alone = write_session(self.engine, lock=lock_head, finish=flush)
+        with self._joined.command() if self._joined else alone as session:
             yield UnitOfWork(
                 session=session,
                 actor=actor,
                 now=clock.now(),
-                evidence_folder=self.configuration.evidence_folder,
+                evidence=self.configuration.open_evidence(),
                 project_name=self.configuration.project,
             )
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session on one consistent state."""
-        with read_session(self.engine) as session:
+        """A session on one consistent state of the record: now, or as of the registry's point."""
+        with self._past.reading() if self._past else self.reading_log() as session:
             yield session
+
+    @contextmanager
+    def reading_log(self) -> Iterator[Session]:
+        """A session on the database itself, which alone has the log, as it is now."""
+        with self._joined.query() if self._joined else read_session(self.engine) as session:
+            yield session
+
+    @property
+    def signer(self) -> NoteSigner:
+        """The log's private key, from the file or the environment. Raises `InputError` when there is none."""
+        return load_signer(self.configuration.signing_key, self.configuration.folder)
 
     def require_project(self, session: Session) -> str:
         """The project that reads are about. Raises `InputError` when none is named or it does not exist."""
         if self.configuration.project is None:
             raise no_project()
-        return project_queries.get_project(session, self.configuration.project).project
-
-
-class Projects(Noun):
-    """`crisplens project`"""
-
-    add = Command(projects.add_project)
-    list = Query(project_queries.list_projects)
-    show = Query(project_queries.get_project)
-
-
-class Goals(Noun):
-    """`crisplens goal`"""
-
-    set = Command(projects.set_goal)
-    show = ProjectQuery(project_queries.find_goal)
-
-
-class Kpis(Noun):
-    """`crisplens kpi`"""
-
-    set = Command(projects.set_kpi)
-    list = ProjectQuery(project_queries.list_kpis)
-
-
-class Sources(Noun):
-    """`crisplens source`"""
-
-    set = Command(data.set_data_source)
-    list = ProjectQuery(data_queries.list_data_sources)
-
-
-class Data(Noun):
-    """`crisplens data`"""
-
-    add = Command(data.add_data)
-    list = ProjectQuery(data_queries.list_dataset_versions)
-    show = ProjectQuery(data_queries.get_dataset_version)
-
-
-class Runs(Noun):
-    """`crisplens run`"""
-
-    record = Command(lineage.record_run)
-    list = ProjectQuery(run_queries.list_runs)
-    show = ProjectQuery(run_queries.get_run)
-
-
-class Models(Noun):
-    """`crisplens model`"""
-
-    register = Command(models.register_model)
-    list = ProjectQuery(model_queries.list_model_versions)
-    show = ProjectQuery(model_queries.get_model_version)
-
-
-class Evaluations(Noun):
-    """`crisplens evaluation`"""
-
-    record = Command(models.record_evaluation)
-    list = ProjectQuery(model_queries.list_evaluations)
-
-
-class EvidenceFiles(Noun):
-    """`crisplens evidence`"""
-
-    add = Command(evidence.add_evidence)
-    list = ProjectQuery(evidence_queries.list_evidence)
-
-
-class Lineage(Noun):
-    """`crisplens lineage`"""
-
-    show = ProjectQuery(lineage_queries.show_lineage)
-
-
-class Checkpoints(Noun):
-    """`crisplens checkpoint`"""
-
-    record = Command(lifecycle.record_checkpoint)
-    list = ProjectQuery(lifecycle_queries.list_checkpoints)
-
-
-class Gates(Noun):
-    """`crisplens gate`"""
-
-    check = ProjectQuery(gate_queries.query_gate)
-    list = ProjectQuery(gate_queries.list_gates)
-
-
-class Approvals(Noun):
-    """`crisplens approval`"""
-
-    grant = Command(lifecycle.grant_approval)
-    reject = Command(lifecycle.reject_approval)
-    list = ProjectQuery(lifecycle_queries.list_approvals)
-
-
-class Cycles(Noun):
-    """`crisplens cycle`"""
-
-    open = Command(lifecycle.open_cycle)
-    list = ProjectQuery(lifecycle_queries.list_cycles)
-
-
-class Deployments(Noun):
-    """`crisplens deployment`"""
-
-    record = Command(lifecycle.record_deployment)
-    list = ProjectQuery(deployment_queries.list_deployments)
-
-
-class Monitors(Noun):
-    """`crisplens monitor`"""
-
-    _registry: Registry
-
-    add = Command(monitors.add_monitor)
-    list = ProjectQuery(monitor_queries.list_monitors)
-    history = ProjectQuery(monitor_queries.list_checks)
-    _get = ProjectQuery(monitor_queries.get_monitor)
-
-    def run(
-        self, name: str, *, engine: str | None = None, current: str | None = None
-    ) -> monitors.CheckRecorded:
-        """Check a monitor's current data (or `current`) now, and record what was found.
-
-        Raises `InputError` when the data cannot be read at all, `RegistryError` when the engine fails.
-        """
-        self._registry.actor  # noqa: B018  (refuse before the work, not after it)
-        found = monitors.carry_out_check(
-            self._get(name),
-            evidence_folder=self._registry.configuration.evidence_folder,
-            engine=engine,
-            current=current,
-        )
-        with self._registry.writing() as work:
-            return monitors.record_check(work, found)
-
-
-class Incidents(Noun):
-    """`crisplens incident`"""
-
-    acknowledge = Command(answers.acknowledge_incident)
-    resolve = Command(answers.resolve_incident)
-    list = ProjectQuery(monitor_queries.list_incidents)
-
-
-class Triggers(Noun):
-    """`crisplens trigger`"""
-
-    acknowledge = Command(answers.acknowledge_trigger)
-    resolve = Command(lifecycle.resolve_trigger)
-    dismiss = Command(answers.dismiss_trigger)
-    list = ProjectQuery(monitor_queries.list_triggers)
-
-
-class Reports(Noun):
-    """`crisplens report`"""
-
-    _registry: Registry
-
-    def audit(self, *, format: str = "html") -> str:
-        """The audit report of the project as text: `html` (one self-contained file) or `json`."""
-        from crisplens.reports.audit_report import build_audit_report
-        from crisplens.reports.rendering import render_html, render_json
-
-        if format not in ("html", "json"):
-            raise InputError(
-                f"there is no report format {format!r}", slug="bad-choice", hint="Accepted: html, json."
-            )
-        with self._registry.reading() as session:
-            report = build_audit_report(
-                session,
-                self._registry.require_project(session),
-                evidence_folder=self._registry.configuration.evidence_folder,
-                now=clock.now(),
-            )
-        return render_html(report) if format == "html" else render_json(report)
-
-
-class Audit(Noun):
-    """`crisplens audit`"""
-
-    _registry: Registry
-
-    head = Query(ledger.tree_head)
-    log = Query(ledger.read_events)
-
-    def verify(self, progress: Progress | None = None) -> Verification:
-        """Check the log, the tables and the evidence: verdicts that are never blended."""
-        with self._registry.reading() as session:
-            return verify_registry(session, self._registry.configuration.evidence_folder, progress)
+        return get_project(session, self.configuration.project).project

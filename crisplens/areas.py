@@ -7,9 +7,10 @@ from crisplens.monitors import projection as monitors
 from crisplens.registry.data import projection as data
 from crisplens.registry.deployments import projection as deployments
 from crisplens.registry.evidence import projection as evidence
+from crisplens.registry.keys import projection as keys
 from crisplens.registry.models import projection as models
 from crisplens.registry.projects import projection as projects
 from crisplens.registry.runs import projection as runs
 
-AREAS = (ledger_tables, projects, evidence, runs, data, models, deployments, monitors, lifecycle)
+AREAS = (ledger_tables, keys, projects, evidence, runs, data, models, deployments, monitors, lifecycle)
 METADATA = Base.metadata

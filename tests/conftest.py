@@ -5,27 +5,34 @@ Databases are made by running the migrations, once for each kind and worker; eve
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, Engine, Inspector, create_engine, inspect, make_url, text
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, Engine, Inspector, create_engine, inspect, make_url, select, text
 
 from crisplens import migrations
 from crisplens.api import Registry, connect
+from crisplens.audit import Verification
 from crisplens.core.database import open_engine
 from crisplens.core.errors import CrisplensError
 from crisplens.core.work import UnitOfWork
+from crisplens.ledger.service import append_entries
+from crisplens.ledger.tables import LedgerEvent
 from crisplens.lifecycle.phases import get_phase, list_phases
+from crisplens.lifecycle.queries import Approval
 
 ANA, BO, CI = "ana@example.org", "bo@example.org", "ci@example.org"
 
@@ -176,6 +183,28 @@ def bare(migrated: str, copied: Callable[[str], str], tmp_path: Path) -> Iterato
 
 
 @pytest.fixture
+def relogged(
+    migrated: str, copied: Callable[[str], str]
+) -> Iterator[Callable[[Registry, Iterable[str]], Registry]]:
+    """Makes a registry of another log, consistent in itself, beside the files of one that exists."""
+    with ExitStack() as stack:
+
+        def relog(like: Registry, texts: Iterable[str]) -> Registry:
+            made = stack.enter_context(opened(copied(migrated), like.configuration.folder))
+            with made.writing() as work:
+                append_entries(work.session, texts)
+            return made
+
+        yield relog
+
+
+def log_of(registry: Registry) -> list[str]:
+    """The texts of a registry's log."""
+    with registry.reading_log() as session:
+        return list(session.scalars(select(LedgerEvent.envelope).order_by(LedgerEvent.seq)))
+
+
+@pytest.fixture
 def registry(bare: Registry) -> Registry:
     """A registry with project `churn`, used by Ana."""
     bare.project.add("churn", title="Churn")
@@ -228,6 +257,60 @@ def story(told: Story, copied: Callable[[str], str], tmp_path: Path) -> Iterator
     """A copy of the whole story: something of everything."""
     with retold(copied(told.url), told, tmp_path) as registry:
         yield registry
+
+
+@dataclass(frozen=True)
+class SshPerson:
+    """Someone's Ed25519 SSH key, made from a name, and what ssh-keygen would sign with it."""
+
+    name: str
+
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        """The private half."""
+        return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(self.name.encode()).digest())
+
+    @property
+    def blob(self) -> bytes:
+        """The public half as it stands in base64 in a `.pub` file."""
+        return ssh_strings(b"ssh-ed25519", self.key.public_key().public_bytes_raw())
+
+    @property
+    def public(self) -> str:
+        """The line of the `.pub` file."""
+        return f"ssh-ed25519 {base64.b64encode(self.blob).decode()} {self.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """As `ssh-keygen -l` prints it."""
+        return f"SHA256:{base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip('=')}"
+
+    def sign(self, message: bytes, *, namespace: str = "crisplens-approval", hash: str = "sha512") -> str:
+        """The armoured signature (PROTOCOL.sshsig) of `message`."""
+        what = (namespace.encode(), b"", hash.encode())
+        signature = self.key.sign(b"SSHSIG" + ssh_strings(*what, hashlib.new(hash, message).digest()))
+        parts = (self.blob, *what, ssh_strings(b"ssh-ed25519", signature))
+        return ssh_armour(b"SSHSIG" + (1).to_bytes(4, "big") + ssh_strings(*parts))
+
+    def approve(self, registry: Registry, phase: str, **options: Any) -> Approval:
+        """Approve a phase as `registry`'s actor, signed with this key."""
+        signature = self.sign(registry.approval.statement(phase, **options).message())
+        return registry.approval.grant(phase, signature=signature, **options)
+
+
+def ssh_strings(*parts: bytes) -> bytes:
+    """Byte strings as SSH packs them: each behind its length."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def ssh_armour(blob: bytes) -> str:
+    """A signature's bytes between the lines that ssh-keygen writes around them."""
+    encoded = base64.b64encode(blob).decode()
+    lines = [encoded[start : start + 70] for start in range(0, len(encoded), 70)]
+    return "\n".join(["-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""])
+
+
+LOG_NAME = "example.org/churn"
 
 
 @dataclass
@@ -321,6 +404,14 @@ def state_goal(registry: Registry) -> None:
     )
 
 
+def trust_people(registry: Registry) -> None:
+    """A log key, and the SSH keys of Bo and of someone who has left."""
+    registry.key.generate(LOG_NAME)
+    registry.key.trust(SshPerson(BO).public, owner=BO)
+    gone = registry.key.trust(SshPerson("cy@example.org").public, owner="cy@example.org")
+    registry.key.revoke(gone.id, reason="left")
+
+
 FIRST_PHASES = tuple(phase.id for phase in list_phases()[:8])
 
 
@@ -360,8 +451,15 @@ def tell_second_cycle(registry: Registry, files: Files) -> None:
     other.trigger.acknowledge("trigger-1", note="retraining")
     registry.cycle.open(trigger="trigger-1")
     registry.data.add("labels", files.text('{"leaves": 1}', "labels.json"))
+    registry.evidence.add(files.text("Ms Example, born 1980", "complaint.txt"))
+    other.evidence.redact("complaint.txt", reason="names a customer")
     train(registry, files, 2, used_models=["churn-gbm@1"])
-    pass_phase(registry, "evaluation")
+    trust_people(registry)
+    registry.gate.demand("evaluation", "required", reason="the auditor asked for it")
+    registry.checkpoint.record("evaluation", controls={"EV-1": ("met", "reviewed")})
+    SshPerson(BO).approve(other, "evaluation", reason="Better on every slice.")
+    registry.gate.demand("evaluation", "optional", reason="Bo's laptop is at the repair shop")
+    registry.gate.demand("monitoring", "required", reason="from now on")
     control = {"control": ("churn-gbm@1", "12.5")}
     registry.deployment.record("churn-gbm@2", environment="staging", kind="real-time", variants=control)
     registry.deployment.record("churn-gbm@2", environment="production", kind="batch")
@@ -394,6 +492,21 @@ def assert_refused(
     )
     assert registry.audit.head() == before
     return error
+
+
+def failed(verification: Verification) -> dict[str, list[str]]:
+    """The verdicts that did not pass, and where they found something."""
+    return {
+        verdict.name: [finding.where for finding in verdict.findings]
+        for verdict in verification.verdicts
+        if not verdict.passed
+    }
+
+
+def found(verification: Verification, verdict: str) -> list[str]:
+    """What one verdict found, each as `where: what`."""
+    (chosen,) = (one for one in verification.verdicts if one.name == verdict)
+    return [f"{finding.where}: {finding.what}" for finding in chosen.findings]
 
 
 def unmet(registry: Registry, phase: str, **options: Any) -> dict[str, str]:

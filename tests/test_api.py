@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import crisplens
-from crisplens import api
+from crisplens import nouns
 from crisplens.api import Registry, connect, init
 from crisplens.binding import Command, Noun, ProjectQuery, Query
 from crisplens.core.errors import CrisplensError, InputError, RegistryError
@@ -22,7 +22,7 @@ from tests.conftest import ANA, BO, Files, assert_refused, closing_engine
 
 NOUNS = [
     noun
-    for noun in vars(api).values()
+    for noun in vars(nouns).values()
     if isinstance(noun, type) and issubclass(noun, Noun) and noun is not Noun
 ]
 VERBS = [(noun, verb) for noun in NOUNS for verb in vars(noun) if not verb.startswith("_")]

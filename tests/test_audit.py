@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,10 +31,11 @@ from crisplens.audit import Verification
 from crisplens.core.canonical import canonical_json
 from crisplens.core.errors import RegistryError
 from crisplens.ledger import merkle
-from crisplens.ledger.integrity import verify_integrity
+from crisplens.ledger.proofs import sign_head
 from crisplens.ledger.tables import LEDGER_TABLES
 from crisplens.ledger.triggers import expected_triggers, install_triggers, present_triggers
-from tests.conftest import Databases, SqliteDatabases, database_columns
+from crisplens.ledger.verify_integrity import verify_integrity
+from tests.conftest import Databases, SqliteDatabases, database_columns, failed
 
 pytestmark = pytest.mark.stored
 
@@ -83,13 +85,13 @@ class Tampered:
         """Insert one row."""
         self.connection.execute(insert(self.table(name)).values(row))
 
-    def verify(self) -> Verification:
+    def verify(self, **options: Any) -> Verification:
         """What the API's `audit.verify()` says of the transaction, its triggers in place again."""
         if self.connection.dialect.name == "sqlite":
             install_triggers(self.connection)
         seen = Registry(self.registry.configuration, self.registry.engine, "auditor@example.org")
-        seen.reading = self.reading  # type: ignore[method-assign]
-        return seen.audit.verify()
+        seen.reading = seen.reading_log = self.reading  # type: ignore[method-assign]
+        return seen.audit.verify(**options)
 
     def integrity(self) -> list[str]:
         """What the integrity check alone finds, and where."""
@@ -130,15 +132,6 @@ def undone(connection: Connection) -> Iterator[None]:
         savepoint.rollback()
 
 
-def failed(verification: Verification) -> dict[str, list[str]]:
-    """The verdicts that did not pass, and where they found something."""
-    return {
-        verdict.name: [finding.where for finding in verdict.findings]
-        for verdict in verification.verdicts
-        if not verdict.passed
-    }
-
-
 def other_values(column: Column[Any], value: Any, *, key: bool, thorough: bool = True) -> Iterator[Any]:
     """Values that differ from a cell's own, by little or by much."""
     kind = column.type.python_type
@@ -169,12 +162,21 @@ def cells(tampered: Tampered, name: str) -> Iterator[tuple[dict[str, Any], Colum
 def expected_verdicts(name: str, column: str) -> tuple[set[str], set[str]]:
     """The verdicts that a changed cell must fail, and those that it may fail."""
     if name in LEDGER_TABLES:
-        return {"integrity"}, {"projection"} if (name, column) in ENTRIES else set()
-    return {"projection"}, {"evidence"} if (name, column) == ("evidence", "digest") else set()
+        return {"integrity"}, VOUCHED.get((name, column), set())
+    return {"projection"}, {"evidence"} if (name, column) in EVIDENCE else set()
 
 
-# What is replayed: the projection is another one when these are changed.
-ENTRIES = {("ledger_event", "envelope"), ("ledger_event", "seq")}
+# Which content is to be there, and which is to be gone.
+EVIDENCE = {("evidence", "digest"), ("evidence", "redacted_at")}
+# What is replayed: the projection is another one when these are changed. Signatures are read from there too.
+VOUCHED = {
+    ("ledger_event", "envelope"): {"projection", "signatures"},
+    ("ledger_event", "seq"): {"projection", "signatures"},
+    ("ledger_event", "type"): {"signatures"},
+    ("ledger_node", "level"): {"signatures"},
+    ("ledger_node", "idx"): {"signatures"},
+    ("ledger_node", "hash"): {"signatures"},
+}
 
 
 def assert_found(verification: Verification, name: str, column: str, change: object) -> None:
@@ -189,7 +191,8 @@ def assert_found(verification: Verification, name: str, column: str, change: obj
 def test_an_untouched_registry_passes_every_verdict(story: Registry) -> None:
     verification = story.audit.verify()
     assert verification.passed
-    assert [verdict.name for verdict in verification.verdicts] == ["integrity", "projection", "evidence"]
+    names = ["integrity", "projection", "evidence", "signatures"]
+    assert [verdict.name for verdict in verification.verdicts] == names
     assert verification.head == story.audit.head()
 
 
@@ -407,7 +410,8 @@ def test_rebuilding_the_whole_tree_still_leaves_tables_that_disagree(story: Regi
         change_actor(tampered, tampered.rows("ledger_event"), 3)
         rebuild_tree(tampered)
         found = failed(tampered.verify())
-    assert found.keys() == {"projection"}
+    # And a signed approval that rests on the event is none any more.
+    assert found.keys() == {"projection", "signatures"}
 
 
 def test_a_consistent_rewrite_shows_only_in_the_tree_head_that_someone_kept(story: Registry) -> None:
@@ -533,7 +537,13 @@ def test_finds_a_trigger_function_that_no_longer_refuses(story: Registry) -> Non
 
 def test_finds_evidence_of_which_one_bit_was_changed(story: Registry) -> None:
     kept = story.evidence.list()[0]
-    path = story.configuration.evidence_folder / "sha256" / kept.digest[7:9] / kept.digest[7:]
+    path = (
+        story.configuration.folder
+        / story.configuration.evidence
+        / "sha256"
+        / kept.digest[7:9]
+        / kept.digest[7:]
+    )
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     found = failed(story.audit.verify())
@@ -543,7 +553,7 @@ def test_finds_evidence_of_which_one_bit_was_changed(story: Registry) -> None:
 
 def test_finds_evidence_that_is_gone(story: Registry) -> None:
     kept = story.evidence.list()[-1]
-    (story.configuration.evidence_folder / "sha256" / kept.digest[7:9] / kept.digest[7:]).unlink()
+    assert story.configuration.open_evidence().remove(kept.digest)
     found = failed(story.audit.verify())
     assert found.keys() == {"evidence"}
     assert kept.name in found["evidence"][0]
@@ -575,6 +585,89 @@ def test_an_event_of_an_unknown_type_cannot_be_replayed(story: Registry) -> None
         verification = tampered.verify()
     assert failed(verification) == {"projection": ["event 5"]}
     assert "project.erased" in verification.verdicts[1].findings[0].what
+
+
+ODD: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
+    "an approval of no project": ("approval.decided", lambda entry: entry.update(project=None)),
+    "a demand of no project": ("gate.demanded", lambda entry: entry.update(project=None)),
+    "a basis beyond all numbers": (
+        "approval.decided",
+        lambda entry: entry["payload"]["basis"].update(a=2**70),
+    ),
+    "a basis below all numbers": (
+        "approval.decided",
+        lambda entry: entry["payload"]["basis"].update(a=-(2**70)),
+    ),
+    "a cycle that JSON cannot hold": ("approval.decided", lambda entry: entry["payload"].update(cycle=2**60)),
+    "a reason with a NUL": ("approval.decided", lambda entry: entry["payload"].update(reason="\0")),
+    "an owner with a NUL": ("key.trusted", lambda entry: entry["payload"].update(owner="\0")),
+    "no public key": ("key.trusted", lambda entry: entry["payload"].update(public_key="")),
+    "a lift for a reason with a NUL": ("gate.demanded", lambda entry: entry["payload"].update(reason="\0")),
+    "a revocation with a NUL": ("key.revoked", lambda entry: entry["payload"].update(reason="\0")),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_no_event_keeps_the_verdicts_from_being_given(story: Registry, odd: str) -> None:
+    type_, change = ODD[odd]
+    with tampering(story) as tampered:
+        entries = [one for one in tampered.rows("ledger_event") if one["type"] == type_]
+        if type_ == "approval.decided":
+            entries = [one for one in entries if json.loads(one["envelope"])["payload"]["signature"]]
+        entry = entries[-1]
+        envelope = json.loads(entry["envelope"])
+        change(envelope)
+        values = {"envelope": json.dumps(envelope), "project": envelope["project"]}
+        tampered.change("ledger_event", entry, **values)
+        rebuild_tree(tampered)
+        found = failed(tampered.verify())
+    assert found.keys() & {"projection", "signatures"}
+    assert "evidence" not in found
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM ledger_head",
+        "DELETE FROM ledger_node",
+        "DELETE FROM ledger_node WHERE level > 0",
+        "DELETE FROM ledger_event WHERE seq > 3",
+        "UPDATE ledger_head SET size = -1",
+        "UPDATE ledger_head SET size = 9",
+    ],
+)
+def test_no_damage_keeps_a_kept_head_from_being_compared(
+    story: Registry, tmp_path: Path, damage: str
+) -> None:
+    kept = tmp_path / "kept.txt"
+    kept.write_text(story.audit.sign_head(), encoding="utf-8")
+    with tampering(story) as tampered:
+        tampered.connection.execute(text(damage))
+        found = failed(tampered.verify(against=[kept]))
+    assert "integrity" in found
+    assert "consistency" in found or "ledger_event" in damage
+
+
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "damage", ["ledger_head SET root = 'x'", "ledger_head SET size = 'x'", "ledger_node SET hash = 'x'"]
+)
+def test_no_type_of_value_keeps_a_kept_head_from_being_compared(
+    story: Registry, tmp_path: Path, damage: str
+) -> None:
+    kept = tmp_path / "kept.txt"
+    kept.write_text(story.audit.sign_head(), encoding="utf-8")
+    with tampering(story) as tampered:
+        tampered.connection.execute(text(f"UPDATE {damage}"))
+        found = failed(tampered.verify(against=[kept]))
+    assert found.keys() >= {"integrity", "consistency"}
+
+
+def test_a_head_that_is_not_the_tree_s_is_not_signed(story: Registry) -> None:
+    with tampering(story) as tampered:
+        tampered.change("ledger_head", {"id": 1}, root=bytes(32))
+        with tampered.reading() as session, pytest.raises(RegistryError, match="not that of its tree"):
+            sign_head(session, [story.signer])
 
 
 def test_findings_are_counted_beyond_those_listed(story: Registry) -> None:

@@ -8,6 +8,7 @@ import click
 
 from crisplens.cli.options import command
 from crisplens.cli.output import Output, mark
+from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -46,6 +47,32 @@ def list_(registry: Registry) -> Output:
         for gate in gates
     ]
     return Output.table(gates, ("Phase", "Gate", "Rules met", "Missing"), rows)
+
+
+@group.command()
+@click.argument("phase")
+@click.argument("signatures")
+@click.option("--reason", required=True, help="Why.")
+@command(acts=True)
+def demand(registry: Registry, phase: str, signatures: str, reason: str) -> Output:
+    """Say whether PHASE's gate takes signed approvals only: SIGNATURES is required or optional.
+
+    To make them optional again takes the log's signing key.
+    """
+    demanded = registry.gate.demand(phase, signatures, reason=reason)
+    return Output(
+        demanded, f"Signatures on {demanded.phase} are {demanded.signatures} from event {demanded.seq} on."
+    )
+
+
+@group.command()
+@command()
+def demands(registry: Registry) -> Output:
+    """List what gates demand of approvals; phases that are not listed take unsigned ones too."""
+    stated = registry.gate.demands()
+    rows = [(one.phase, one.signatures, one.reason, one.recorded_by, day(one.recorded_at)) for one in stated]
+    columns = ("Phase", "Signatures", "Reason", "By", "Stated")
+    return Output.table(stated, columns, rows, empty="Every gate takes unsigned approvals.")
 
 
 def _text(gate: GateResult) -> str:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "model": ("model", "group", "Models and their versions."),
     "evaluation": ("evaluation", "group", "Evaluations of model versions."),
     "evidence": ("evidence", "group", "Evidence files, kept by their content's SHA-256."),
+    "key": ("key", "group", "Keys: whose signatures on tree heads and approvals count."),
     "lineage": ("lineage", "group", "What was derived from what, by which run."),
     "phase": ("phase", "group", "The ten phases and their controls."),
     "checkpoint": ("checkpoint", "group", "Checkpoints: dated statements about a phase."),
@@ -38,9 +39,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trigger": ("trigger", "group", "Triggers: requests to retrain a model."),
     "report": ("report", "group", "Reports for people: the audit report."),
     "audit": ("audit", "group", "The ledger: verify it, read it, take its head."),
+    "registry": ("registry", "group", "The whole registry: copy it, back it up, restore it."),
     "db": ("setup", "db", "The registry's database and its schema."),
 }
-SHARED_OPTIONS = ("--project", "--actor", "--registry", "--directory", "--json", "--debug")
+SHARED_OPTIONS = ("--project", "--actor", "--as-of", "--registry", "--directory", "--json", "--debug")
 NOTHING_CHANGED = "Nothing was changed."
 
 
@@ -140,16 +142,17 @@ def _check_arguments(given: Sequence[str]) -> None:
     named = [("the argument", text) for text in given]
     named += [(name, text) for name, text in os.environ.items() if name.startswith("CRISPLENS_")]
     for what, text in named:
+        shown = what if what == "CRISPLENS_SIGNING_KEY" else f"{what} {text[:60]!a}"
         try:
             text.encode()
         except UnicodeEncodeError:
             raise InputError(
-                f"{what} {text[:60]!a} is not UTF-8 text",
+                f"{shown} is not UTF-8 text",
                 slug="not-utf8",
                 hint="Give names, texts and paths in UTF-8.",
             ) from None
         if "\0" in text:
-            raise InputError(f"{what} {text[:60]!a} holds a NUL character", slug="not-exact")
+            raise InputError(f"{shown} holds a NUL character", slug="not-exact")
 
 
 def _color() -> bool | None:
@@ -170,5 +173,5 @@ def _show(error: CrisplensError) -> None:
     click.echo(head, err=True, color=_color())
     for line in error.hint.splitlines():
         _say(f"  {line}")
-    if NOTHING_CHANGED not in error.hint:
+    if error.nothing_changed and NOTHING_CHANGED not in error.hint:
         _say(f"  {NOTHING_CHANGED}")

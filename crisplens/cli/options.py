@@ -30,6 +30,9 @@ _project_option = click.option("--project", metavar="NAME", help="The project; e
 _actor_option = click.option(
     "--actor", metavar="WHO", help="Who records this; else from the environment, the configuration or git."
 )
+_as_of_option = click.option(
+    "--as-of", metavar="TIME|SEQ", help="Read the record as it was then: a time, or an event's number."
+)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 _debug_option = click.option("--debug", is_flag=True, help="On a failure, show the traceback.")
 
@@ -40,26 +43,30 @@ def many(*names: str, metavar: str, help: str) -> Callable[[Function], Function]
 
 
 def command(
-    *, acts: bool = False, on_project: bool = True, as_json: bool = True
+    *, acts: bool = False, on_project: bool = True, as_json: bool = True, as_of: bool | None = None
 ) -> Callable[[Function], Function]:
     """Decorator: give the function an open `Registry` first, show the `Output` that it returns, and add
     the shared options. `acts` is for commands that record (they need an actor); without `as_json` there
-    is no --json, and the function prints by itself."""
+    is no --json, and the function prints by itself. --as-of is for commands that read a project, and
+    where `as_of` says so."""
+    reads_past = (on_project and not acts) if as_of is None else as_of
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def run(*args: Any, registry: str | None, directory: str | None, **given: Any) -> Any:
             who = given.pop("actor") if acts else None
             project = given.pop("project") if on_project else None
-            opened = open_registry(registry, directory=directory, project=project, actor=who)
-            try:
-                return function(opened, *args, **given)
-            finally:
-                opened.engine.dispose()
+            point = given.pop("as_of") if reads_past else None
+            with open_registry(registry, directory=directory, project=project, actor=who) as opened:
+                if point is None:
+                    return function(opened, *args, **given)
+                with opened.as_of(point) as then:
+                    return function(then, *args, **given)
 
         shown = directory_option(showing(run, as_json=as_json))
         shown = registry_option(shown)
         shown = _actor_option(shown) if acts else shown
+        shown = _as_of_option(shown) if reads_past else shown
         return _project_option(shown) if on_project else shown
 
     return decorate
@@ -123,3 +130,9 @@ def _refuse_empty_options(context: click.Context) -> None:
         if isinstance(value, str) and not value.strip():
             hint = "Give it a value, or leave it out."
             raise InputError(f"{option.opts[0]} is empty", slug="empty-text", hint=hint)
+
+
+def refuse_past(registry: Registry, option: str, why: str) -> None:
+    """Raise `InputError` when an option that is about the present is given with --as-of."""
+    if registry.point is not None:
+        raise InputError(f"{option} and --as-of exclude each other", slug="bad-choice", hint=why)

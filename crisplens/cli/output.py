@@ -59,10 +59,10 @@ def show(output: Output, *, as_json: bool) -> None:
         raise click.exceptions.Exit(output.exit_code)
 
 
-def emit(content: str | bytes) -> bool:
+def emit(content: str | bytes, *, newline: bool = True) -> bool:
     """Print to standard output (bytes go there as they are); False when nobody reads it any more."""
     try:
-        click.echo(content)
+        click.echo(content, nl=newline)
     except BrokenPipeError:
         _discard_output()
         return False

@@ -9,6 +9,7 @@ import click
 from crisplens.cli.options import command
 from crisplens.cli.output import Output
 from crisplens.cli.text import day
+from crisplens.core.errors import CrisplensError
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -39,7 +40,7 @@ def add(registry: Registry, name: str, title: str, owner: str | None, risk: str,
 
 
 @group.command("list")
-@command(on_project=False)
+@command(on_project=False, as_of=True)
 def list_(registry: Registry) -> Output:
     """List every project."""
     projects = registry.project.list()
@@ -49,7 +50,7 @@ def list_(registry: Registry) -> Output:
 
 @group.command()
 @click.argument("name")
-@command(on_project=False)
+@command(on_project=False, as_of=True)
 def show(registry: Registry, name: str) -> Output:
     """Show one project."""
     one = registry.project.show(name)
@@ -72,8 +73,6 @@ def _make_default(registry: Registry, name: str) -> str:
         return f"No crisplens.toml names a default project; for this one: --project {name}."
     try:
         set_default_project(configuration.file, name)
-    except OSError as error:
-        return (
-            f"{configuration.file} cannot be written ({error.strerror}); for this project: --project {name}."
-        )
+    except CrisplensError as error:
+        return f"{error.message}; for this project: --project {name}."
     return f"{configuration.file} now names it as the default project."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from crisplens.cli.files import check_place, write_file
 from crisplens.cli.options import command
 from crisplens.cli.output import emit
 from crisplens.cli.text import printable
@@ -34,13 +34,13 @@ def audit(registry: Registry, output: str | None, format_: str | None) -> None:
     """Write the audit report: one HTML file that needs no network, or the same content as JSON."""
     chosen = format_ or _format_of(output)
     if output is not None:
-        _check_place(Path(output))
+        check_place(Path(output))
     text = registry.report.audit(format=chosen)
     if output is None:
         emit(text.encode())
         return
     # Opened only now: a failed run leaves no file.
-    _write(Path(output), text)
+    write_file(Path(output), text)
     click.echo(printable(f"The audit report is in {output} ({-(-len(text.encode()) // 1024)} KB)."), err=True)
 
 
@@ -50,26 +50,3 @@ def _format_of(output: str | None) -> str:
         said = f"{output} does not say which format it is"
         raise InputError(said, slug="unknown-format", hint="End it in .html or .json, or give --format.")
     return FORMATS[ending]
-
-
-def _check_place(file: Path) -> None:
-    if os.path.isdir(file):
-        raise InputError(f"cannot write {file}: it is a folder", slug="unwritable", hint="Name a file.")
-    if not os.path.isdir(file.parent):
-        raise InputError(f"cannot write {file}: there is no folder {file.parent}", slug="unwritable")
-
-
-def _write(file: Path, text: str) -> None:
-    """Write `file` whole or not at all, so that a report that was there is not lost to a full disk."""
-    try:
-        if file.exists() and not file.is_file():
-            file.write_text(text, encoding="utf-8")  # A device or a pipe, such as /dev/stdout.
-            return
-        part = file.with_name(f".{file.name}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror}", slug="unwritable") from None

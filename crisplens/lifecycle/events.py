@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from crisplens.ledger.model import Event, event_type
-from crisplens.lifecycle.model import ControlAnswer, Decision, EvidenceLink
+from crisplens.ledger.model import Event, Payload, event_type, upcasts
+from crisplens.lifecycle.model import ApprovalSignature, ControlAnswer, Decision, EvidenceLink, Signatures
+from crisplens.registry.keys.model import Endorsement
 
 
 @event_type("checkpoint.recorded")
@@ -24,9 +25,12 @@ class CheckpointRecorded(Event, frozen=True, kw_only=True):
     digest: str
 
 
-@event_type("approval.decided")
+@event_type("approval.decided", version=2)
 class ApprovalDecided(Event, frozen=True, kw_only=True):
-    """Someone other than the author decided on a checkpoint, on exactly this content and basis."""
+    """Someone other than the author decided on a checkpoint, on exactly this content and basis.
+
+    `signature` is that of the approver's own key, if it was signed.
+    """
 
     id: str
     checkpoint: str
@@ -36,6 +40,23 @@ class ApprovalDecided(Event, frozen=True, kw_only=True):
     decision: Decision
     reason: str
     basis: dict[str, int]
+    signature: ApprovalSignature | None
+
+
+@upcasts("approval.decided", 1)
+def approval_decided_1(payload: Payload) -> Payload:
+    """Approvals of version 1 could not be signed."""
+    return {**payload, "signature": None}
+
+
+@event_type("gate.demanded")
+class GateDemanded(Event, frozen=True, kw_only=True):
+    """From here on a phase's gate takes only signed approvals, or unsigned ones too; the latter is endorsed."""
+
+    phase: str
+    signatures: Signatures
+    reason: str
+    endorsement: Endorsement | None
 
 
 @event_type("cycle.opened")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crisplens.lifecycle.model import Decision, GateResult, RuleResult, changes_since
+from crisplens.lifecycle.model import Decision, GateResult, RuleResult, Signatures, changes_since
 from crisplens.lifecycle.phases import phase_order
 from crisplens.lifecycle.rules import PHASE_RULES, Outcome, Situation, no_control_not_met
 from crisplens.registry.model import GateDecision
@@ -56,6 +56,12 @@ def decide_version(record: ProjectRecord, subject: ModelVersion) -> GateDecision
     )
 
 
+def demands_signature(record: ProjectRecord, phase: str) -> bool:
+    """Whether the gate of `phase` takes signed approvals only."""
+    demand = record.gate_demands.get(phase)
+    return demand is not None and demand.signatures == Signatures.REQUIRED
+
+
 def approval_of(record: ProjectRecord, checkpoint: Checkpoint) -> Approval | None:
     """The last decision on a checkpoint."""
     decisions = [one for one in record.approvals if one.checkpoint == checkpoint.id]
@@ -99,7 +105,8 @@ def _common_rules(
             APPROVED,
             "Someone other than its author approved it as it stands",
             _approved(record, checkpoint, basis),
-            f"crisplens approval grant {phase} --actor SOMEONE-ELSE",
+            f"crisplens approval grant {phase} --actor SOMEONE-ELSE"
+            + (" --sign KEY" if demands_signature(record, phase) else ""),
         ),
     ]
 
@@ -116,9 +123,14 @@ def _approved(record: ProjectRecord, checkpoint: Checkpoint | None, basis: dict[
         return Outcome(False, f"{approval.recorded_by} wrote {checkpoint.id} and cannot approve it")
     if approval.checkpoint_digest != checkpoint.digest:
         return Outcome(False, f"{checkpoint.id} is not the content that was approved")
+    if fault := record.signature_faults.get(approval.id):
+        return Outcome(False, f"the signature of {approval.id} is wrong: {fault}")
+    if demands_signature(record, checkpoint.phase) and not approval.signature:
+        return Outcome(False, f"{approval.recorded_by} did not sign {approval.id}, as this gate demands")
     if changed := changes_since(approval.basis, basis):
         return Outcome(False, f"stale: {'; '.join(changed)}")
-    return Outcome(True, f"{approval.recorded_by} on {approval.recorded_at[:10]}")
+    signed = ", signed" if approval.signature else ""
+    return Outcome(True, f"{approval.recorded_by} on {approval.recorded_at[:10]}{signed}")
 
 
 def _result(id: str, title: str, outcome: Outcome, remedy: str) -> RuleResult:

@@ -41,6 +41,23 @@ class Decision(StrEnum):
     REJECTED = "rejected"
 
 
+class ApprovalSignature(msgspec.Struct, frozen=True, kw_only=True):
+    """An approver's SSH signature (armoured, as `ssh-keygen -Y sign` makes it) on an approval's statement.
+
+    `basis_digest` is `sha256:<hex>` of the ledger's leaf hashes of what the approval rests on.
+    """
+
+    basis_digest: str
+    signature: str
+
+
+class Signatures(StrEnum):
+    """Whether a phase's gate takes unsigned approvals."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
 class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     """One rule of a gate: whether it is met, what was found, and what would meet it."""
 

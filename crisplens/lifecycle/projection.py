@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from crisplens.ledger.model import Recorded
-from crisplens.ledger.projection import applies, insert_row
-from crisplens.lifecycle.events import ApprovalDecided, CheckpointRecorded, CycleOpened
-from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow
+from crisplens.ledger.projection import applies, insert_row, replace_row
+from crisplens.lifecycle.events import ApprovalDecided, CheckpointRecorded, CycleOpened, GateDemanded
+from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow, GateDemandRow
 
 
 @applies(CheckpointRecorded)
@@ -20,6 +20,12 @@ def apply_checkpoint_recorded(session: Session, recorded: Recorded, event: Check
 def apply_approval_decided(session: Session, recorded: Recorded, event: ApprovalDecided) -> None:
     """A new decision."""
     insert_row(session, ApprovalRow, recorded)
+
+
+@applies(GateDemanded)
+def apply_gate_demanded(session: Session, recorded: Recorded, event: GateDemanded) -> None:
+    """What a gate demands, stated anew."""
+    replace_row(session, GateDemandRow, recorded, "phase")
 
 
 @applies(CycleOpened)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crisplens.lifecycle.model import FIRST_CYCLE, ControlAnswer, EvidenceLink
+from crisplens.core.names import unknown_name
+from crisplens.lifecycle.events import GateDemanded
+from crisplens.lifecycle.model import (
+    FIRST_CYCLE,
+    ApprovalSignature,
+    ControlAnswer,
+    EvidenceLink,
+    Signatures,
+)
 from crisplens.lifecycle.phases import list_phases
-from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow
+from crisplens.lifecycle.signatures import ApprovalStatement, signature_fault
+from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow, GateDemandRow
 from crisplens.monitors.queries import (
     Check,
     Incident,
@@ -27,6 +37,8 @@ from crisplens.registry.data.queries import (
     list_dataset_versions,
 )
 from crisplens.registry.deployments.queries import Deployment, list_deployments
+from crisplens.registry.keys.model import Keyring
+from crisplens.registry.keys.queries import load_keyring
 from crisplens.registry.lineage.model import Graph
 from crisplens.registry.lineage.queries import project_lineage
 from crisplens.registry.models.queries import (
@@ -37,7 +49,7 @@ from crisplens.registry.models.queries import (
 )
 from crisplens.registry.projects.queries import Goal, Kpi, Project, find_goal, get_project, list_kpis
 from crisplens.registry.runs.queries import Run, list_runs
-from crisplens.registry.views import View, views
+from crisplens.registry.views import View, find_view, views
 
 
 class Checkpoint(View, frozen=True, kw_only=True):
@@ -65,6 +77,30 @@ class Approval(View, frozen=True, kw_only=True):
     decision: str
     reason: str
     basis: dict[str, int]
+    signature: ApprovalSignature | None
+
+    def statement(self, project: str, basis_digest: str) -> ApprovalStatement:
+        """What the approver stated and, if it is signed, signed."""
+        return ApprovalStatement(
+            project=project,
+            actor=self.recorded_by,
+            checkpoint=self.checkpoint,
+            checkpoint_digest=self.checkpoint_digest,
+            phase=self.phase,
+            cycle=self.cycle,
+            decision=self.decision,
+            reason=self.reason,
+            basis=self.basis,
+            basis_digest=basis_digest,
+        )
+
+
+class GateDemand(View, frozen=True, kw_only=True):
+    """What a phase's gate demands of approvals beyond its rules."""
+
+    phase: str
+    signatures: str
+    reason: str
 
 
 class Cycle(View, frozen=True, kw_only=True):
@@ -97,6 +133,9 @@ class ProjectRecord:
     cycles: list[Cycle]
     checkpoints: list[Checkpoint]
     approvals: list[Approval]
+    # What is wrong with the signatures of signed approvals, by the approval's id; empty where one is right.
+    signature_faults: dict[str, str]
+    gate_demands: dict[str, GateDemand]
 
     @property
     def cycle(self) -> Cycle:
@@ -106,6 +145,7 @@ class ProjectRecord:
 
 def load_record(session: Session, project: str) -> ProjectRecord:
     """Everything a project has recorded. Raises `InputError` when there is no such project."""
+    approvals = list_approvals(session, project)
     return ProjectRecord(
         project=get_project(session, project),
         goal=find_goal(session, project),
@@ -123,7 +163,9 @@ def load_record(session: Session, project: str) -> ProjectRecord:
         triggers=list_triggers(session, project),
         cycles=list_cycles(session, project),
         checkpoints=list_checkpoints(session, project),
-        approvals=list_approvals(session, project),
+        approvals=approvals,
+        signature_faults=signature_faults(session, project, approvals),
+        gate_demands={one.phase: one for one in list_gate_demands(session, project)},
     )
 
 
@@ -156,3 +198,50 @@ def list_approvals(session: Session, project: str) -> list[Approval]:
     return views(
         session.scalars(select(ApprovalRow).filter_by(project=project).order_by(ApprovalRow.seq)), Approval
     )
+
+
+def get_approval(session: Session, project: str, id: str) -> Approval:
+    """One decision. Raises `InputError` with the nearest ids when there is none."""
+    found = find_view(session, ApprovalRow, (project, id), Approval)
+    if found is None:
+        ids = [approval.id for approval in list_approvals(session, project)]
+        raise unknown_name("approval", id, ids, none_yet="Nothing is decided yet.")
+    return found
+
+
+def list_gate_demands(session: Session, project: str) -> list[GateDemand]:
+    """What the project's gates demand of approvals, by phase; phases of which nothing was said are not listed.
+
+    A demand that was lifted without a log key's endorsement still stands.
+    """
+    query = select(GateDemandRow).filter_by(project=project).order_by(GateDemandRow.phase)
+    rows = list(session.scalars(query))
+    lifted = [row for row in rows if row.signatures != Signatures.REQUIRED]
+    keyring = load_keyring(session) if lifted else Keyring()
+    standing = {row.phase for row in lifted if _lift_fault(row, keyring)}
+    return [
+        msgspec.structs.replace(one, signatures=Signatures.REQUIRED.value) if one.phase in standing else one
+        for one in views(rows, GateDemand)
+    ]
+
+
+def _lift_fault(row: GateDemandRow, keyring: Keyring) -> str:
+    said = {"type": GateDemanded.TYPE, "phase": row.phase, "signatures": row.signatures, "reason": row.reason}
+    return keyring.endorsement_fault(row.seq, row.project, said, row.endorsement)
+
+
+def signature_faults(session: Session, project: str, approvals: list[Approval]) -> dict[str, str]:
+    """What is wrong with the signatures of those approvals that are signed, by id; empty where one is right."""
+    signed = [(one, one.signature) for one in approvals if one.signature]
+    if not signed:
+        return {}
+    keyring = load_keyring(session)
+    faults: dict[str, str] = {}
+    first: dict[bytes, str] = {}
+    for one, signature in signed:
+        statement = one.statement(project, signature.basis_digest)
+        fault = signature_fault(statement, signature, keyring, seq=one.seq)
+        if not fault and (before := first.setdefault(statement.message(), one.id)) != one.id:
+            fault = f"it is a copy of that of {before}"
+        faults[one.id] = fault
+    return faults

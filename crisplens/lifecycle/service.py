@@ -8,24 +8,30 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from crisplens.core.canonical import digest_json
-from crisplens.core.errors import InputError, Refused
+from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.lifecycle.events import ApprovalDecided, CheckpointRecorded, CycleOpened
-from crisplens.lifecycle.gates import APPROVED, SUBJECT_PHASES, check_gate, decide_version
-from crisplens.lifecycle.model import Answer, ControlAnswer, Decision, EvidenceLink, GateResult
+from crisplens.lifecycle.events import CheckpointRecorded, CycleOpened
+from crisplens.lifecycle.gates import (
+    SUBJECT_PHASES,
+    decide_version,
+)
+from crisplens.lifecycle.model import (
+    Answer,
+    ControlAnswer,
+    EvidenceLink,
+)
 from crisplens.lifecycle.phases import Phase, get_control, get_phase
 from crisplens.lifecycle.queries import (
-    Approval,
     Checkpoint,
     Cycle,
     ProjectRecord,
     list_cycles,
     load_record,
 )
-from crisplens.lifecycle.tables import ApprovalRow, CheckpointRow, CycleRow
+from crisplens.lifecycle.tables import CheckpointRow, CycleRow
 from crisplens.monitors import answers as monitor_answers
 from crisplens.monitors.queries import Trigger, get_trigger
 from crisplens.registry.deployments import service as deployments
@@ -94,24 +100,6 @@ def checkpoint_digest(content: CheckpointRecorded) -> str:
     return digest_json(fields)
 
 
-def grant_approval(
-    work: UnitOfWork, phase: str, *, reason: str = "", model: str | VersionRef | None = None
-) -> Approval:
-    """Approve a phase's checkpoint, exactly as it and what it rests on stand now.
-
-    Raises `Refused` when the actor wrote the checkpoint or another rule of the gate is not met;
-    `InputError` when there is no checkpoint, or it is approved already.
-    """
-    return _decide(work, phase, Decision.APPROVED, check_text("the reason", reason, required=False), model)
-
-
-def reject_approval(
-    work: UnitOfWork, phase: str, *, reason: str, model: str | VersionRef | None = None
-) -> Approval:
-    """Refuse to approve a phase's checkpoint, and say why. Raises as `grant_approval` does."""
-    return _decide(work, phase, Decision.REJECTED, check_text("the reason", reason), model)
-
-
 def open_cycle(
     work: UnitOfWork, *, from_phase: str = "data-collection", reason: str = "", trigger: str | None = None
 ) -> Cycle:
@@ -168,55 +156,6 @@ def resolve_trigger(work: UnitOfWork, id: str, *, model: str | VersionRef, note:
 
 def _decide_version(work: UnitOfWork, record: ProjectRecord, ref: VersionRef) -> GateDecision:
     return decide_version(record, get_model_version(work.session, work.project, ref))
-
-
-def _decide(
-    work: UnitOfWork, phase: str, decision: Decision, reason: str, model: str | VersionRef | None
-) -> Approval:
-    chosen = get_phase(phase)
-    record = load_record(work.session, work.project)
-    subject = get_model_version(work.session, work.project, model) if model else None
-    gate = check_gate(record, chosen.id, subject=subject)
-    checkpoint = next((one for one in reversed(record.checkpoints) if one.id in gate.basis), None)
-    if checkpoint is None:
-        raise InputError(
-            f"phase {chosen.id} has no checkpoint to decide on in cycle {gate.cycle}",
-            slug="nothing-to-approve",
-            hint=f"Record one with `crisplens checkpoint record {chosen.id}`.",
-        )
-    if work.actor.id.casefold() == checkpoint.recorded_by.casefold():
-        raise Refused(
-            f"{work.actor.id} wrote {checkpoint.id} and cannot decide on it",
-            slug="own-checkpoint",
-            hint="Someone else has to: --actor NAME.",
-        )
-    if decision is Decision.APPROVED:
-        _refuse_blocked(gate)
-    event = ApprovalDecided(
-        id=next_id(work.session, work.project, ApprovalRow, "approval"),
-        checkpoint=checkpoint.id,
-        checkpoint_digest=checkpoint.digest,
-        phase=chosen.id,
-        cycle=checkpoint.cycle,
-        decision=decision,
-        reason=reason,
-        basis=gate.basis,
-    )
-    append(work, event)
-    return get_view(work.session, ApprovalRow, (work.project, event.id), Approval)
-
-
-def _refuse_blocked(gate: GateResult) -> None:
-    if gate.open:
-        raise InputError(f"the checkpoint of {gate.phase} is approved already, as it stands", slug="not-open")
-    unmet = [rule for rule in gate.unmet if rule.rule != APPROVED]
-    if unmet:
-        raise Refused(
-            f"phase {gate.phase} is not in order\n"
-            + "\n".join(f"  - {rule.title}: {rule.found}. To meet it: {rule.remedy}" for rule in unmet),
-            slug="gate-blocked",
-            hint=f"See `crisplens gate check {gate.phase}`.",
-        )
 
 
 def _answers(

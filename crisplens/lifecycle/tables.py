@@ -8,7 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from crisplens.core.columns import JsonText
 from crisplens.core.database import Base
 from crisplens.ledger.tables import Traced
-from crisplens.lifecycle.model import ControlAnswer, EvidenceLink
+from crisplens.lifecycle.model import ApprovalSignature, ControlAnswer, EvidenceLink
+from crisplens.registry.keys.model import Endorsement
 
 
 class CheckpointRow(Traced, Base):
@@ -40,6 +41,18 @@ class ApprovalRow(Traced, Base):
     decision: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
     basis: Mapped[dict[str, int]] = mapped_column(JsonText(dict[str, int]))
+    signature: Mapped[ApprovalSignature | None] = mapped_column(JsonText(ApprovalSignature))
+
+
+class GateDemandRow(Traced, Base):
+    """What a phase's gate demands of approvals, as last stated."""
+
+    __tablename__ = "gate_demand"
+
+    phase: Mapped[str] = mapped_column(Text, primary_key=True)
+    signatures: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    endorsement: Mapped[Endorsement | None] = mapped_column(JsonText(Endorsement))
 
 
 class CycleRow(Traced, Base):

@@ -1,0 +1,98 @@
+"""Whether it is in order: checkpoints, gates, approvals, cycles, deployments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crisplens.binding import Command, Noun, ProjectQuery
+from crisplens.core import ssh
+from crisplens.lifecycle import approvals, gate_queries
+from crisplens.lifecycle import queries as lifecycle_queries
+from crisplens.lifecycle import service as lifecycle
+from crisplens.lifecycle.model import Decision
+from crisplens.lifecycle.signatures import NAMESPACE, ApprovalStatement
+from crisplens.registry.deployments import queries as deployment_queries
+from crisplens.registry.model import VersionRef
+
+if TYPE_CHECKING:
+    from crisplens.api import Registry
+
+
+class Checkpoints(Noun):
+    """`crisplens checkpoint`"""
+
+    record = Command(lifecycle.record_checkpoint)
+    list = ProjectQuery(lifecycle_queries.list_checkpoints)
+
+
+class Gates(Noun):
+    """`crisplens gate`"""
+
+    _registry: Registry
+
+    check = ProjectQuery(gate_queries.query_gate)
+    list = ProjectQuery(gate_queries.list_gates)
+    demands = ProjectQuery(lifecycle_queries.list_gate_demands)
+
+    def demand(self, phase: str, signatures: str, *, reason: str) -> lifecycle_queries.GateDemand:
+        """Let a gate take signed approvals only (`required`) or unsigned ones too (`optional`; needs the log's key)."""
+        with self._registry.writing() as work:
+            return approvals.demand_signatures(
+                work, phase, signatures, reason=reason, signer=lambda: self._registry.signer
+            )
+
+
+class Approvals(Noun):
+    """`crisplens approval`"""
+
+    _registry: Registry
+
+    grant = Command(approvals.grant_approval)
+    reject = Command(approvals.reject_approval)
+    list = ProjectQuery(lifecycle_queries.list_approvals)
+    show = ProjectQuery(approvals.show_approval)
+    _state = ProjectQuery(approvals.state_approval)
+
+    def statement(
+        self,
+        phase: str,
+        *,
+        decision: str = Decision.APPROVED,
+        reason: str = "",
+        model: str | VersionRef | None = None,
+    ) -> ApprovalStatement:
+        """What the actor would state by deciding on a phase's checkpoint as it stands; `message()` is signed."""
+        actor = self._registry.actor.id
+        return self._state(phase, actor=actor, decision=decision, reason=reason, model=model)
+
+    def sign(
+        self,
+        phase: str,
+        key: str | os.PathLike[str],
+        *,
+        decision: str = Decision.APPROVED,
+        reason: str = "",
+        model: str | VersionRef | None = None,
+    ) -> str:
+        """The actor's armoured signature of that statement, made by ssh-keygen with a key file or an agent.
+
+        `key` is a private key file, or the public one whose other half an agent holds.
+        """
+        statement = self.statement(phase, decision=decision, reason=reason, model=model)
+        return ssh.sign_with_ssh_keygen(Path(key).expanduser(), statement.message(), namespace=NAMESPACE)
+
+
+class Cycles(Noun):
+    """`crisplens cycle`"""
+
+    open = Command(lifecycle.open_cycle)
+    list = ProjectQuery(lifecycle_queries.list_cycles)
+
+
+class Deployments(Noun):
+    """`crisplens deployment`"""
+
+    record = Command(lifecycle.record_deployment)
+    list = ProjectQuery(deployment_queries.list_deployments)

@@ -1,0 +1,1 @@
+"""Keys: whose signatures on tree heads and approvals are taken."""
