@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crisplens.core.actor import Actor
+from crisplens.core.content_store import ContentStore
 from crisplens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class UnitOfWork:
     session: Session
     actor: Actor
     now: datetime
-    evidence_folder: Path
+    evidence: ContentStore
     project_name: str | None = None
 
     @property

@@ -12,7 +12,7 @@ from crisplens.monitors.model import CheckResult, CheckSettings
 from crisplens.monitors.states import OPEN_STATES, Window
 from crisplens.monitors.tables import CheckRow, IncidentRow, MonitorRow, TriggerRow
 from crisplens.registry.model import VersionRef
-from crisplens.registry.views import View, view, views
+from crisplens.registry.views import View, find_view, views
 
 
 class Monitor(View, frozen=True, kw_only=True):
@@ -82,11 +82,11 @@ def list_monitors(session: Session, project: str) -> list[Monitor]:
 
 def get_monitor(session: Session, project: str, name: str) -> Monitor:
     """One monitor. Raises `InputError` with the nearest names when there is none."""
-    row = session.get(MonitorRow, (project, name))
-    if row is None:
+    found = find_view(session, MonitorRow, (project, name), Monitor)
+    if found is None:
         names = session.scalars(select(MonitorRow.name).filter_by(project=project))
         raise unknown_name("monitor", name, names, none_yet="Add one with `crisplens monitor add NAME`.")
-    return view(row, Monitor)
+    return found
 
 
 def list_checks(session: Session, project: str, monitor: str | None = None) -> list[Check]:

@@ -10,10 +10,10 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
+from crisplens.core.content_store import ContentStore
 from crisplens.core.decimals import check_number
 from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
@@ -39,7 +39,6 @@ from crisplens.monitors.tables import CheckRow, IncidentRow, TriggerRow
 from crisplens.registry.data.content import Bytes, digest_location
 from crisplens.registry.data.tabular import open_table
 from crisplens.registry.evidence.service import add_evidence_bytes
-from crisplens.registry.evidence.store import read_bytes
 from crisplens.registry.models.queries import check_model
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.views import get_view, next_id
@@ -116,14 +115,14 @@ def add_monitor(
 
 
 def carry_out_check(
-    monitor: Monitor, *, evidence_folder: Path, engine: str | None = None, current: str | None = None
+    monitor: Monitor, *, evidence: ContentStore, engine: str | None = None, current: str | None = None
 ) -> CheckFindings:
     """Compare the monitor's current data (or `current`) with its reference; no database is touched.
 
     Raises `InputError` when the data cannot be read at all, `RegistryError` when the engine fails.
     """
     location = current or monitor.current
-    profile = msgspec.json.decode(read_bytes(evidence_folder, monitor.reference_profile), type=Profile)
+    profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
     chosen = get_engine(engine or monitor.engine)
     table = open_table(monitor.reference.location) if chosen.name != DEFAULT_ENGINE else None
     if table is not None and digest_location(monitor.reference.location).digest != monitor.reference.digest:

@@ -26,7 +26,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
         None,
         None,
     )
-    assert found.evidence_folder == tmp_path / ".crisplens/evidence"
+    assert found.open_evidence().location == str(tmp_path / ".crisplens/evidence")
 
 
 def test_the_nearest_file_above_counts_and_its_folder_is_home(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_the_nearest_file_above_counts_and_its_folder_is_home(tmp_path: Path) ->
     (near / FILE_NAME).write_text('project = "near"\nactor = "ana"\nevidence = "kept"')
     found = load_configuration(deep, {})
     assert (found.project, found.actor, found.folder) == ("near", "ana", near)
-    assert found.evidence_folder == near / "kept"
+    assert found.open_evidence().location == str(near / "kept")
 
 
 def test_the_environment_overrides_the_file_and_empty_means_unset(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytest
 from crisplens.api import Registry
 from crisplens.core.errors import InputError
 from crisplens.monitors.model import Profile
-from crisplens.registry.evidence.store import read_bytes
 from tests.conftest import CI, Files, assert_refused
 
 pytestmark = pytest.mark.stored
@@ -47,7 +46,7 @@ def test_a_monitor_profiles_its_reference_once_and_keeps_it_as_evidence(
     assert (monitor.name, monitor.model, monitor.engine) == ("nightly", "churn-gbm", "duckdb")
     assert (monitor.reference.rows, monitor.reference.files) == (60, 1)
     assert monitor.settings.columns == ("tenure", "spend")
-    content = read_bytes(watched.configuration.evidence_folder, monitor.reference_profile)
+    content = watched.evidence.get(monitor.reference_profile)
     profile = msgspec.json.decode(content, type=Profile)
     assert [column.name for column in profile.columns] == ["tenure", "spend"]
     assert profile.rows == 60
@@ -181,5 +180,5 @@ def test_an_engine_that_reads_the_reference_s_rows_minds_that_they_changed(
 
 def test_a_profile_that_was_lost_is_our_error(watched: Registry, files: Files) -> None:
     digest = watched.monitor.list()[0].reference_profile
-    (watched.configuration.evidence_folder / "sha256" / digest[7:9] / digest[7:]).unlink()
+    assert watched.configuration.open_evidence().remove(digest)
     assert_refused(watched, lambda: check(watched, files), "evidence-store", "audit verify")

@@ -13,3 +13,11 @@ class EvidenceAdded(Event, frozen=True, kw_only=True):
     name: str
     media_type: str
     size: int
+
+
+@event_type("evidence.redacted")
+class EvidenceRedacted(Event, frozen=True, kw_only=True):
+    """The content of an evidence file must be forgotten; its digest and the reason stay."""
+
+    digest: str
+    reason: str

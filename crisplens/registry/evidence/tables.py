@@ -18,3 +18,6 @@ class EvidenceRow(Traced, Base):
     name: Mapped[str] = mapped_column(Text)
     media_type: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
+    redacted_reason: Mapped[str | None] = mapped_column(Text)
+    redacted_by: Mapped[str | None] = mapped_column(Text)
+    redacted_at: Mapped[str | None] = mapped_column(Text)

@@ -3,63 +3,23 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crisplens.api import Registry
 from crisplens.core.canonical import digest_bytes
-from crisplens.core.errors import RegistryError
+from crisplens.core.errors import InputError, RegistryError
 from crisplens.registry.evidence import service
-from crisplens.registry.evidence.store import evidence_path, keep_bytes, read_bytes
 from tests.conftest import ANA, Files, assert_refused
 
 CONTENT = b"notes"
 DIGEST = digest_bytes(CONTENT)
 
-
-def test_keeps_content_under_its_digest(tmp_path: Path) -> None:
-    assert keep_bytes(tmp_path, CONTENT) == (DIGEST, 5)
-    assert evidence_path(tmp_path, DIGEST) == tmp_path / "sha256" / DIGEST[7:9] / DIGEST[7:]
-    assert read_bytes(tmp_path, DIGEST) == CONTENT
+pytestmark = pytest.mark.stored
 
 
-def test_keeping_again_writes_nothing_but_heals_what_was_damaged(tmp_path: Path) -> None:
-    keep_bytes(tmp_path, CONTENT)
-    path = evidence_path(tmp_path, DIGEST)
-    written = path.stat().st_mtime_ns
-    keep_bytes(tmp_path, CONTENT)
-    assert path.stat().st_mtime_ns == written
-    path.write_bytes(b"other")
-    keep_bytes(tmp_path, CONTENT)
-    assert path.read_bytes() == CONTENT
-
-
-def test_an_interruption_leaves_nothing_under_the_digest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(RegistryError) as caught:
-        keep_bytes(tmp_path, CONTENT)
-    assert caught.value.slug == "evidence-store"
-    assert "No space left" in caught.value.message
-    assert not evidence_path(tmp_path, DIGEST).exists()
-
-
-def test_content_that_is_gone_or_changed_is_not_handed_out(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="cannot be read"):
-        read_bytes(tmp_path, DIGEST)
-    keep_bytes(tmp_path, CONTENT)
-    evidence_path(tmp_path, DIGEST).write_bytes(b"other")
-    with pytest.raises(RegistryError, match="not the content") as caught:
-        read_bytes(tmp_path, DIGEST)
-    assert caught.value.slug == "evidence-store"
-
-
-@pytest.mark.stored
 def test_a_file_is_recorded_once_in_each_project(registry: Registry, files: Files) -> None:
     file = files.text("notes", "notes.md")
     added = registry.evidence.add(file)
@@ -79,7 +39,6 @@ def test_a_file_is_recorded_once_in_each_project(registry: Registry, files: File
     assert registry.audit.verify().passed
 
 
-@pytest.mark.stored
 def test_what_cannot_be_kept_is_refused(
     registry: Registry, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,3 +48,93 @@ def test_what_cannot_be_kept_is_refused(
     assert_refused(registry, lambda: registry.evidence.add(files.text("notes")), "too-large", "digest")
     unknown = registry.acting_as(ANA, project="chrun")
     assert_refused(registry, lambda: unknown.evidence.add(files.text("n")), "unknown-name", "churn")
+
+
+def test_a_full_disk_records_nothing(
+    registry: Registry, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    file = files.text("notes")
+    assert_refused(registry, lambda: registry.evidence.add(file), "evidence-store", "No space left")
+    assert_refused(
+        registry,
+        lambda: registry.checkpoint.record("evaluation", evidence=[file]),
+        "evidence-store",
+    )
+
+
+def test_a_store_in_memory_serves_as_well(registry: Registry, files: Files, tmp_path: Path) -> None:
+    url = f"memory://{tmp_path.name}/{registry.engine.dialect.name}"
+    team = in_store(registry, url)
+    kept = team.evidence.add(files.text("notes", "notes.md"))
+    assert (team.evidence.get("notes.md"), team.audit.verify().passed) == (CONTENT, True)
+    assert not (registry.configuration.folder / ".crisplens" / "evidence").exists()
+    assert team.configuration.open_evidence().remove(kept.digest)
+    assert [one.name for one in team.audit.verify().verdicts if not one.passed] == ["evidence"]
+
+
+def in_store(registry: Registry, location: str) -> Registry:
+    """The same registry, with its evidence elsewhere."""
+    configuration = replace(registry.configuration, evidence=location)
+    return Registry(configuration, registry.engine, ANA)
+
+
+def test_evidence_is_found_by_its_name_or_the_beginning_of_its_digest(
+    registry: Registry, files: Files
+) -> None:
+    kept = registry.evidence.add(files.text("notes", "notes.md"))
+    for which in ("notes.md", DIGEST, DIGEST[7:], DIGEST[7:15], DIGEST[:20], DIGEST[7:17].upper()):
+        assert registry.evidence.show(which) == kept, which
+        assert registry.evidence.get(which) == CONTENT
+
+
+def test_what_is_not_found_is_answered_with_the_nearest(registry: Registry, files: Files) -> None:
+    def refused(which: str, slug: str, *words: str) -> None:
+        assert_refused(registry, lambda: registry.evidence.show(which), slug, *words, kind=InputError)
+
+    refused("notes.md", "unknown-name", "There is no evidence yet")
+    registry.evidence.add(files.text("notes", "notes.md"))
+    refused("note.md", "unknown-name", "notes.md")
+    refused(DIGEST[7:14], "unknown-name")
+    refused(DIGEST[7:20] + "000", "unknown-name", DIGEST)
+    for hostile in ("../../etc/passwd", "%", "________", "sha256:________", "", "x" * 5000):
+        refused(hostile, "unknown-name")
+    registry.evidence.add(files.text("other notes", "notes.md"))
+    refused("notes.md", "ambiguous-evidence", DIGEST[:23], "more of its digest")
+    assert registry.evidence.show(DIGEST).digest == DIGEST
+
+
+def test_content_is_saved_whole_or_not_at_all(registry: Registry, files: Files, tmp_path: Path) -> None:
+    kept = registry.evidence.add(files.text("notes", "notes.md"))
+    out = tmp_path / "out"
+    out.mkdir()
+    assert registry.evidence.save("notes.md", out / "got.md") == kept
+    assert (out / "got.md").read_bytes() == CONTENT
+    again = "--force"
+    assert_refused(registry, lambda: registry.evidence.save("notes.md", out / "got.md"), "exists", again)
+    assert_refused(registry, lambda: registry.evidence.save("notes.md", out), "not-a-file")
+    assert_refused(registry, lambda: registry.evidence.save("notes.md", out / "no" / "x"), "unwritable")
+    (out / "got.md").write_text("older")
+    registry.evidence.save("notes.md", out / "got.md", overwrite=True)
+    assert (out / "got.md").read_bytes() == CONTENT
+
+    damaged = registry.configuration.folder / registry.configuration.evidence / "sha256" / DIGEST[7:9]
+    (damaged / DIGEST[7:]).write_bytes(b"forged")
+    for save in (
+        lambda: registry.evidence.save("notes.md", out / "new.md"),
+        lambda: registry.evidence.save("notes.md", out / "got.md", overwrite=True),
+    ):
+        assert_refused(registry, save, "evidence-store", "not the content", kind=RegistryError)
+    assert (out / "got.md").read_bytes() == CONTENT
+    assert [path.name for path in out.iterdir()] == ["got.md"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system")
+def test_a_pipe_is_never_written_over(registry: Registry, files: Files, tmp_path: Path) -> None:
+    registry.evidence.add(files.text("notes", "notes.md"))
+    os.mkfifo(pipe := tmp_path / "pipe")
+    assert_refused(registry, lambda: registry.evidence.save("notes.md", pipe, overwrite=True), "not-a-file")
+    assert pipe.is_fifo()
