@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from crisplens.audit import verify_registry
 from crisplens.core.clock import to_text
+from crisplens.core.content_store import ContentStore
+from crisplens.core.errors import RegistryError
+from crisplens.ledger.points import Point
+from crisplens.ledger.proofs import head_at
+from crisplens.ledger.queries import TreeHead
 from crisplens.lifecycle.queries import load_record
-from crisplens.reports.content import AuditReport, VerifyStep
+from crisplens.reports.content import AsOf, AuditReport, VerifyStep
 from crisplens.reports.drift import monitor_stories
 from crisplens.reports.goals import kpi_results, variants_in_production
 from crisplens.reports.recorded import cycle_entries, lineage_section, record_section
 from crisplens.reports.story import open_gaps, phase_stories
 from crisplens.reports.verdicts import project_verdict, registry_verdicts
 
-VERIFY_STEPS = (
-    VerifyStep(
-        command="crisplens audit verify",
-        what="Checks the log, the tables and the evidence files again, and gives each verdict on its own.",
-    ),
-    VerifyStep(
-        command="crisplens audit head",
-        what="Prints the tree head in force: how many events the log holds, and the root hash over them.",
-    ),
+VERIFY = VerifyStep(
+    command="crisplens audit verify",
+    what="Checks the log, the tables and the evidence files again, and gives each verdict on its own.",
+)
+HEAD_NOW = VerifyStep(
+    command="crisplens audit head",
+    what="Prints the tree head in force: how many events the log holds, and the root hash over them.",
 )
 LIMITS = (
     "Whoever holds the database can rewrite everything after the last tree head that someone else kept, and"
@@ -52,22 +54,33 @@ METHOD = (
 
 
 def build_audit_report(
-    session: Session, project: str, *, evidence_folder: Path, now: datetime
+    session: Session,
+    project: str,
+    *,
+    store: ContentStore,
+    now: datetime,
+    log: Session | None = None,
+    point: Point | None = None,
 ) -> AuditReport:
     """Everything an auditor is shown of a project, with the record verified on the way.
+
+    A report as of a `point` shows the tables of `session`, those of that point, and verifies the database of `log`,
+    which is as it is now.
 
     Raises `InputError` when there is no such project, `RegistryError` when the database is no registry.
     """
     record = load_record(session, project)
-    verification = verify_registry(session, evidence_folder)
+    log = log or session
+    verification = verify_registry(log, store)
     phases = phase_stories(record)
     kpis = kpi_results(record)
     return AuditReport(
         generated_at=to_text(now),
+        as_of=_as_of(point, verification.head) if point else None,
         project=record.project,
         verdict=project_verdict(record, phases, kpis),
         verification=registry_verdicts(verification),
-        head=verification.head,
+        head=_head_at(log, point) if point else verification.head,
         in_production=variants_in_production(record),
         goal=record.goal,
         kpis=kpis,
@@ -79,7 +92,33 @@ def build_audit_report(
         triggers=tuple(record.triggers),
         gaps=open_gaps(phases),
         cycles=cycle_entries(record),
-        verify_steps=VERIFY_STEPS,
+        verify_steps=_verify_steps(point),
         limits=LIMITS,
         method=METHOD,
     )
+
+
+def _as_of(point: Point, head: TreeHead | None) -> AsOf:
+    since = None if head is None else head.size - point.size
+    return AsOf(seq=point.seq, recorded_at=point.at, events_since=since)
+
+
+def _head_at(log: Session, point: Point) -> TreeHead | None:
+    try:
+        return head_at(log, point.size)
+    except RegistryError:
+        # The verdict on integrity names what is missing.
+        return None
+
+
+def _verify_steps(point: Point | None) -> tuple[VerifyStep, ...]:
+    if point is None:
+        return (VERIFY, HEAD_NOW)
+    then = VerifyStep(
+        command=f"crisplens audit head --as-of {point.seq}",
+        what="Prints the tree head of that point: it is the one above, as long as the log was not rewritten.",
+    )
+    since = VerifyStep(
+        command=f"crisplens audit diff {point.seq}", what="Tells what has changed in the record since."
+    )
+    return (VERIFY, then, since)

@@ -174,11 +174,23 @@ class VerifyStep(msgspec.Struct, frozen=True, kw_only=True):
     what: str
 
 
+class AsOf(msgspec.Struct, frozen=True, kw_only=True):
+    """The point whose record a report shows: the log just after event `seq`; `events_since` have been added."""
+
+    seq: int
+    recorded_at: str
+    events_since: int | None
+
+
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole report on a project; `generated_at` is RFC 3339, UTC."""
+    """The whole report on a project; `generated_at` is RFC 3339, UTC.
+
+    With `as_of` the record and the tree head are those of that point, the verification is that of the whole log.
+    """
 
     format: int = 1
     generated_at: str
+    as_of: AsOf | None
     project: Project
     verdict: ProjectVerdict
     verification: tuple[RegistryVerdict, ...]

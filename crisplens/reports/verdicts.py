@@ -33,6 +33,11 @@ _SHOWS = {
         "Every evidence file is there and is, byte for byte, what was recorded.",
         "Anything about data and model artefacts: of those the record keeps digests, not the files.",
     ),
+    "signatures": (
+        "Every key was vouched for by a key before it, every signed approval is its approver's on exactly what was"
+        " approved, and no gate that demands signatures was passed without.",
+        "Who took the decisions that nobody signed; their actors are names.",
+    ),
 }
 
 

@@ -13,8 +13,11 @@ from sqlalchemy import Engine
 
 import crisplens.areas  # noqa: F401  (every table and projection)
 from crisplens.core.actor import Actor
+from crisplens.core.content_store import LocalStore
 from crisplens.core.database import open_engine, read_session, write_session
 from crisplens.core.work import UnitOfWork
+from crisplens.ledger.service import flush
+from crisplens.lifecycle import approvals
 from crisplens.lifecycle import service as lifecycle
 from crisplens.lifecycle.phases import get_phase
 from crisplens.migrations import upgrade
@@ -55,8 +58,8 @@ class Registry:
     ) -> Any:
         """Carry out one command, two hours after the last."""
         self.moment += timedelta(hours=2, minutes=7)
-        with write_session(self.engine) as session:
-            work = UnitOfWork(session, Actor(by), self.moment, self.evidence, project)
+        with write_session(self.engine, finish=flush) as session:
+            work = UnitOfWork(session, Actor(by), self.moment, LocalStore(self.evidence), project)
             return command(work, *given, **options)
 
     def file(self, name: str, text: str) -> Path:
@@ -68,7 +71,7 @@ class Registry:
     def report(self, project: str = "churn") -> AuditReport:
         """The project's report, at a fixed time."""
         with read_session(self.engine) as session:
-            return build_audit_report(session, project, evidence_folder=self.evidence, now=GENERATED)
+            return build_audit_report(session, project, store=LocalStore(self.evidence), now=GENERATED)
 
     def pass_phase(
         self, phase: str, *, summary: str = "", evidence: Sequence[Path] = (), **answers: str
@@ -78,7 +81,7 @@ class Registry:
         if not given:
             given = {get_phase(phase).practices[0].id: ("met", "Reviewed with the retention team.")}
         self.do(lifecycle.record_checkpoint, phase, controls=given, summary=summary, evidence=evidence)
-        self.do(lifecycle.grant_approval, phase, by=BEN, reason="Read and agreed.")
+        self.do(approvals.grant_approval, phase, by=BEN, reason="Read and agreed.")
 
 
 def new_registry(folder: Path) -> Registry:
@@ -369,4 +372,4 @@ def tell_hostile(registry: Registry) -> None:
     work(lifecycle.open_cycle, from_phase="business-goal", reason=bad)
     given = {"controls": {"BG-1": ("met", bad)}, "evidence": [table], "summary": bad, "links": ["raw@1"]}
     work(lifecycle.record_checkpoint, "business-goal", **given)
-    work(lifecycle.reject_approval, "business-goal", reason=bad, by=f"eve {bad}")
+    work(approvals.reject_approval, "business-goal", reason=bad, by=f"eve {bad}")

@@ -1,0 +1,276 @@
+"""What each projected table is to a reader: the noun, how a row is named, and how its coming is told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crisplens.changes.values import join_values, show_value
+
+Row = Mapping[str, Any]
+
+
+def _nothing(row: Row) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Noun:
+    """How a table's rows are told. Templates take the row's columns, and `name`, `by` and `at`.
+
+    `key` is what a reader calls the row by, `name` the key with its noun, `added` the sentence on a new row and
+    `detail` what follows it. `labels` are columns whose name is no word for a reader. Rows that events change in
+    place name those `events`, the field (`named_by`) of theirs that holds the row's key, and the columns that are
+    told otherwise (`silent`): by `moved`, the sentence on such a change.
+    """
+
+    what: str
+    key: str
+    name: str
+    added: str
+    detail: Callable[[Row], str] = _nothing
+    labels: Mapping[str, str] | None = None
+    events: tuple[str, ...] = ()
+    named_by: str = "id"
+    silent: frozenset[str] = frozenset()
+    moved: Callable[[Row, Row], str] | None = None
+
+    def key_of(self, row: Row) -> str:
+        """What a reader calls this row by."""
+        return self.key.format_map(row)
+
+    def name_of(self, row: Row) -> str:
+        """The row's key with its noun."""
+        return self.name.format_map({**row, "key": self.key_of(row)})
+
+    def label(self, column: str) -> str:
+        """What a reader calls a column."""
+        return (self.labels or {}).get(column, column.replace("_", " "))
+
+
+def _reference(value: Any) -> str:
+    return f"{value['name']}@{value['version']}"
+
+
+def _kpi(row: Row) -> str:
+    sign = "at least" if row["direction"] == "higher" else "at most"
+    return f"{sign} {row['target']} {row['unit']}".rstrip()
+
+
+def _dataset(row: Row) -> str:
+    rows = "" if row["rows"] is None else f", {row['rows']:,} rows"
+    return f"{row['location']}{rows}"
+
+
+def _evaluation(row: Row) -> str:
+    metrics = join_values(row["metrics"])
+    return f"{_reference(row['model'])} on {_reference(row['dataset'])}, {metrics}"
+
+
+def _deployment(row: Row) -> str:
+    served = ", ".join(f"{_reference(one['model'])} ({one['traffic']}%)" for one in row["variants"])
+    return f"{served} {row['kind']} in {row['environment']}"
+
+
+def _check(row: Row) -> str:
+    incident = f", {row['incident']}" if row["incident"] else ""
+    return f"{row['verdict'].replace('-', ' ')}{incident}. {row['result']['reason']}"
+
+
+def _evidence(row: Row) -> str:
+    since = f", redacted since: {row['redacted_reason']}" if row["redacted_at"] else ""
+    return f"{row['size']:,} bytes, {row['digest'][:19]}…{since}"
+
+
+def _key(row: Row) -> str:
+    since = f", revoked since: {row['revoked_reason']}" if row["revoked_at"] else ""
+    return f"{row['purpose']} key of {row['owner']}{since}"
+
+
+def _answered(said: str) -> Callable[[Row], str]:
+    def detail(row: Row) -> str:
+        since = "" if row["state"] == "open" else f" It is {row['state']} now{_answer(row)}"
+        return f"{row[said]}{since}"
+
+    return detail
+
+
+def _answer(row: Row) -> str:
+    version = row.get("resolved_by")
+    by = f" by {_reference(version)}" if version else ""
+    return f"{by}: {row['note']}" if row["note"] else by
+
+
+def _state_moved(before: Row, after: Row) -> str:
+    return f"{after['id']} went from {before['state']} to {after['state']}{_answer(after)}"
+
+
+def _checkpoint(row: Row) -> str:
+    about = f"on {row['subject']}, " if row["subject"] else ""
+    answers = ", ".join(f"{one['control']} {one['answer']}" for one in row["answers"])
+    told = "; ".join(part for part in (row["summary"], answers) if part)
+    return f"{about}cycle {row['cycle']}" + (f": {told}" if told else "")
+
+
+_ANSWERED = frozenset({"state", "acknowledged_by", "acknowledged_at", "closed_by", "closed_at", "note"})
+_REDACTED = frozenset({"redacted_reason", "redacted_by", "redacted_at"})
+_REVOKED = frozenset({"revoked_reason", "revoked_by", "revoked_at", "revoked_seq", "revocation_endorsement"})
+
+# By table, in the order in which a reader is told.
+NOUNS: dict[str, Noun] = {
+    "signing_key": Noun(
+        "key",
+        "{id}",
+        "key {key}",
+        "{name} was trusted by {by} on {at}",
+        _key,
+        events=("key.revoked",),
+        silent=_REVOKED,
+        moved=lambda before, after: f"key {after['id']} was revoked: {after['revoked_reason']}",
+    ),
+    "project": Noun(
+        "project",
+        "{project}",
+        "project {key}",
+        "{name} came under the record by {by} on {at}",
+        lambda row: f"{row['title']}, owner {row['owner']}, risk {row['risk']}",
+    ),
+    "goal": Noun(
+        "goal", "goal", "the goal", "{name} was stated by {by} on {at}", lambda row: str(row["problem"])
+    ),
+    "kpi": Noun("KPI", "{name}", "KPI {key}", "{name} was set by {by} on {at}", _kpi),
+    "data_source": Noun(
+        "data source",
+        "{name}",
+        "data source {key}",
+        "{name} was described by {by} on {at}",
+        lambda row: f"owner {row['owner']}" if row["owner"] else "",
+    ),
+    "dataset_version": Noun(
+        "dataset version",
+        "{dataset}@{version}",
+        "dataset version {key}",
+        "{name} was added by {by} on {at}",
+        _dataset,
+    ),
+    "run": Noun(
+        "run",
+        "{name}",
+        "run {key}",
+        "{name} was recorded by {by} on {at}",
+        lambda row: str(row["activity"]),
+    ),
+    "model_version": Noun(
+        "model version",
+        "{model}@{version}",
+        "model version {key}",
+        "{name} was registered by {by} on {at}",
+        lambda row: f"from run {row['run']}" if row["run"] else "",
+    ),
+    "evaluation": Noun("evaluation", "{id}", "{key}", "{name} was recorded by {by} on {at}", _evaluation),
+    "evidence": Noun(
+        "evidence",
+        "{name}",
+        "evidence {key}",
+        "{name} was added by {by} on {at}",
+        _evidence,
+        events=("evidence.redacted",),
+        named_by="digest",
+        silent=_REDACTED,
+        moved=lambda before, after: f"evidence {after['name']} was redacted: {after['redacted_reason']}",
+    ),
+    "checkpoint": Noun(
+        "checkpoint", "{id}", "{key}", "{name} on {phase} was recorded by {by} on {at}", _checkpoint
+    ),
+    "approval": Noun(
+        "approval",
+        "{id}",
+        "{key}",
+        "{name}: {by} {decision} {checkpoint} on {phase}{signed} on {at}",
+        lambda row: str(row["reason"]),
+    ),
+    "gate_demand": Noun(
+        "gate demand",
+        "{phase}",
+        "the {key} gate's demand",
+        "signatures on the {key} gate became {signatures}, by {by} on {at}",
+        lambda row: str(row["reason"]),
+        silent=frozenset({"signatures", "reason", "endorsement"}),
+        moved=lambda before, after: (
+            f"signatures on the {after['phase']} gate went from {before['signatures']} to {after['signatures']}:"
+            f" {after['reason']}"
+        ),
+    ),
+    "cycle": Noun(
+        "cycle",
+        "{number}",
+        "cycle {key}",
+        "{name} was opened from {from_phase} by {by} on {at}",
+        lambda row: f"{row['trigger']}: {row['reason']}" if row["trigger"] else str(row["reason"]),
+    ),
+    "deployment": Noun("deployment", "{id}", "{key}", "{name} was recorded by {by} on {at}", _deployment),
+    "monitor": Noun(
+        "monitor",
+        "{name}",
+        "monitor {key}",
+        "{name} was added by {by} on {at}",
+        lambda row: f"{row['current']} of {row['model']} against {row['reference']['location']}",
+    ),
+    "monitor_check": Noun(
+        "check", "{id}", "{key}", "{name} of monitor {monitor} was recorded by {by} on {at}", _check
+    ),
+    "incident": Noun(
+        "incident",
+        "{id}",
+        "{key}",
+        "{name} was opened by {by} on {at}",
+        _answered("summary"),
+        events=("incident.acknowledged", "incident.resolved"),
+        silent=_ANSWERED,
+        moved=_state_moved,
+    ),
+    "retraining_trigger": Noun(
+        "trigger",
+        "{id}",
+        "{key}",
+        "{name} asked for {model} to be retrained, raised by {by} on {at}",
+        _answered("reason"),
+        events=("trigger.acknowledged", "trigger.resolved", "trigger.dismissed"),
+        silent=_ANSWERED | {"resolved_by"},
+        moved=_state_moved,
+    ),
+}
+
+
+def tell_added(noun: Noun, row: Row, by: str, at: str) -> str:
+    """The sentence on a row that was not there before."""
+    signed = " (signed)" if row.get("signature") else ""
+    words = {**row, "key": noun.key_of(row), "name": noun.name_of(row), "by": by, "at": at, "signed": signed}
+    detail = noun.detail(row)
+    return noun.added.format_map(words) + (f": {detail}" if detail else "")
+
+
+def tell_changed(noun: Noun, before: Row, after: Row, fields: list[str], by: str, at: str) -> str:
+    """The sentence on a row that was there and is different in these fields, or was stated anew in none."""
+    told = [name for name in fields if name not in noun.silent]
+    name = noun.name_of(after)
+    if noun.moved and len(told) < len(fields):
+        said = noun.moved(before, after)
+    elif not told:
+        said = f"{name} was stated again as it was"
+    elif len(told) == 1:
+        said = f"the {noun.label(told[0])} of {name} changed {_from_to(before, after, told[0])}"
+    else:
+        parts = (f"{noun.label(field)} {_from_to(before, after, field)}" for field in told)
+        said = f"{name} changed: {', '.join(parts)}"
+    return f"{said} (by {by} on {at})"
+
+
+def tell_removed(noun: Noun, row: Row) -> str:
+    """The sentence on a row that is no longer there."""
+    return f"{noun.name_of(row)} is no longer there"
+
+
+def _from_to(before: Row, after: Row, field: str) -> str:
+    return f"from {show_value(before[field])} to {show_value(after[field])}"
