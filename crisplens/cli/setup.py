@@ -9,10 +9,13 @@ import click
 
 from crisplens.cli.options import check_directory, directory_option, registry_option, showing
 from crisplens.cli.output import Output
+from crisplens.cli.progress import progress_line
 from crisplens.cli.text import count
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from crisplens.migrations import Upgraded
 
 
 @click.command()
@@ -67,11 +70,27 @@ def status(registry: str | None, directory: str | None) -> Output:
 @directory_option
 @showing
 def upgrade(registry: str | None, directory: str | None) -> Output:
-    """Bring the database's schema to this release's, in one transaction."""
+    """Bring the database's schema to this release's, in one transaction.
+
+    Events stay as they are; the tables are filled anew from them, in the form that this release gives them.
+    """
     from crisplens.migrations import upgrade as upgrade_schema
 
-    found = upgrade_schema(_engine(registry, directory))
-    return Output(found, f"Schema {found.revision}: up to date.")
+    with progress_line() as progress:
+        found = upgrade_schema(_engine(registry, directory), progress=progress)
+    return Output(found, _done(found))
+
+
+def _done(found: Upgraded) -> str:
+    if found.before is None:
+        return f"The database is a registry now. Schema {found.revision}: up to date."
+    if found.before == found.revision:
+        return f"Schema {found.revision}: up to date; nothing was to be done."
+    replayed = count(found.replayed, "event")
+    return (
+        f"Schema {found.before} is now {found.revision}, and the tables are filled anew from {replayed}.\n"
+        "Next: crisplens audit verify"
+    )
 
 
 def _engine(registry: str | None, directory: str | None) -> Engine:
