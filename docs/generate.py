@@ -31,7 +31,7 @@ def cli_reference() -> Iterator[str]:
     yield "# The command line\n"
     yield "`crisplens NOUN VERB`. Exit codes: 0 done; 1 a negative finding; 2 bad input; 3 a system failed.\n"
     yield "Most commands take `--project`, `--registry`, `--directory`, `--json` and `--debug`;"
-    yield "those that record take `--actor`.\n"
+    yield "those that record take `--actor`; those that read take `--as-of`, and show the record as it was then.\n"
     context = click.Context(cli, info_name="crisplens")
     for name in COMMANDS:
         command = cli.get_command(context, name)
@@ -51,7 +51,7 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
         return
     usage = command.collect_usage_pieces(context)
     yield f"```\n{path} {' '.join(usage)}\n```\n"
-    shared = {"registry", "directory", "as_json", "debug", "project", "actor"}
+    shared = {"registry", "directory", "as_json", "debug", "project", "actor", "as_of"}
     options = [
         option for option in command.params if isinstance(option, click.Option) and option.name not in shared
     ]
@@ -70,8 +70,8 @@ def event_catalogue() -> Iterator[str]:
     yield "An event's version rises when its fields change; old versions stay readable.\n"
     yield f"## The envelope\n\n{_doc(Envelope)}\n"
     yield from _fields(Envelope)
-    for (name, version), kind in sorted(EVENT_TYPES.items()):
-        yield f"\n## {name}, version {version}\n\n{_doc(kind)}\n"
+    for name, kind in sorted(EVENT_TYPES.items()):
+        yield f"\n## {name}, version {kind.VERSION}\n\n{_doc(kind)}\n"
         yield from _fields(kind)
 
 

@@ -26,6 +26,7 @@ PURE = [
     "registry.data.model",
     "registry.deployments.model",
     "registry.lineage.model",
+    "registry.keys.model",
     "registry.models.model",
     "registry.projects.model",
     "monitors.model",

@@ -1,35 +1,56 @@
 """What each error means and what to do about it, by slug; `docs/errors.md` is generated from this table."""
 
 ERROR_PAGES: dict[str, str] = {
+    "ambiguous-evidence": "A name or the beginning of a digest means more than one evidence file. Give more of the "
+    "digest; the message lists them.",
+    "as-of": "The record as of a point is for reading: nothing is recorded in the past. Leave `--as-of` out.",
     "bad-actor": "The identity of the actor is empty, too long or holds control characters. "
     "Use a stable identity such as an e-mail address.",
+    "bad-authority": "The time-stamp authority's URL or its root certificates (PEM) cannot be used.",
     "bad-choice": "A value is not one of those that are accepted; the message lists them.",
     "bad-configuration": "`crisplens.toml` is not TOML, holds an unknown key, or a value that is not text. "
     "Known keys: project, registry, evidence, actor.",
+    "bad-digest": "A digest is written `sha256:` and 64 hexadecimal digits.",
+    "bad-endorsement": "The signing key may not endorse this: it is revoked, or none that the registry trusts.",
+    "bad-head": "The file holds no tree head. Accepted: what `crisplens audit head` wrote, a signed head, "
+    "a proof, a bundle.",
+    "bad-key": "The text or file is no Ed25519 key of the kind that is asked for, or it cannot sign.",
     "bad-name": "Names of projects, datasets, models, metrics and the like have 1 to 100 letters, digits, dots, "
     "dashes or underscores and start with a letter or digit.",
+    "bad-point": "A point of the log is an event's number or an ISO 8601 time, neither beyond the log's end nor before "
+    "its first event; of two points, the earlier comes first.",
     "bad-reference": "A version is written `name@number`, such as `customers@1`; versions count from 1.",
     "bad-registry-url": "The URL of the registry cannot be used. Write `sqlite:///path/registry.db` (relative to "
     "the folder of `crisplens.toml`) or `postgresql://user@host/name` with `crisplens[postgres]` installed.",
     "bad-setting": "A drift share, threshold or minimum of rows is out of range. The message gives the range.",
+    "bad-signature": "The signature is of something else, by another key, or by one that is not "
+    "trusted for this person.",
     "bad-time": "A time is not ISO 8601, or a run ends before it starts.",
     "bad-variants": "The variants of a deployment need names of their own and shares that make 100 percent.",
+    "clock": "The clock is behind the log's last event. Set it right, or say that the log's time is wrong.",
     "duplicate-columns": "Two columns share a name; upper and lower case count as the same. Rename one.",
     "empty-checkpoint": "A checkpoint answers a control, carries evidence or has a summary.",
     "empty-file": "The file has 0 bytes. Check the job that writes it.",
     "empty-text": "A text that must say something is empty.",
     "engine-not-installed": "Evidently, or a pandas that it works with, is missing. "
     "`pip install 'crisplens[evidently]'` brings both (pandas>=2.2,<3.1).",
-    "evidence-store": "The folder of evidence files cannot be read or written, or a file in it is not what was "
-    "recorded. `crisplens audit verify` tells which.",
+    "evidence-store": "The folder or object store of evidence files cannot be used (the message says why: it is full, "
+    "cannot be reached, has no such bucket, does not take the credentials), or content in it is gone or is not what "
+    "was recorded; `crisplens audit verify` tells which. Credentials come from the environment or a profile, never "
+    "from the URL.",
     "evidently-failed": "Evidently raised an error or ran out of time; its last line is in the message. "
     "Leave the column out, or use the engine duckdb.",
     "exists": "Something of that name or version exists already, and what is recorded is never overwritten.",
+    "fails-verification": "A backup or copy, or the registry that it was made of, did not pass verification; the "
+    "message says what was found. Use a backup that passes; `crisplens audit verify` lists all that is wrong.",
     "gate-blocked": "A gate said no, and the message lists the rules that are not met. "
     "`crisplens gate check PHASE` tells what would meet each.",
+    "given-up": "A command in a transaction failed, so none of it is recorded. Correct it and run all of it again.",
+    "in-use": "Another process has the registry open that a backup is to replace. Stop it first.",
     "ledger-damaged": "The ledger's own rows are missing or unreadable. `crisplens audit verify` names them; "
     "restore the database from a backup.",
     "library-missing": "A library of an extra is not installed; the message names the extra.",
+    "last-key": "The only log key is not revoked: without one nothing could be endorsed. Make the next one first.",
     "malformed-pair": "An option takes `NAME=VALUE` or a form like it; the message shows an example.",
     "mixed-formats": "One pattern matched files of different formats. Use one that matches a single format.",
     "no-actor": "Every change is recorded with who made it. Pass `--actor`, or set CRISPLENS_ACTOR, `actor` in "
@@ -41,31 +62,52 @@ ERROR_PAGES: dict[str, str] = {
     "no-reason": "An answer to a control has a reason, or the checkpoint carries evidence.",
     "no-registry": "There is no registry where one was looked for. Make one with `crisplens init`, or name another.",
     "no-rows": "The table has columns but no rows. Give one with rows.",
+    "no-signing-key": "There is no private key to sign with. Make one with `crisplens key generate`, or name it.",
+    "no-ssh-keygen": "OpenSSH's ssh-keygen signs for people. Install it, or sign elsewhere and pass the signature.",
     "no-such-file": "No file has that path or matches that pattern. Check the spelling and the folder named in the "
     "message; quote patterns in the shell.",
+    "no-timestamp": "There is no valid time stamp: the authority refused or cannot be reached, or it is of "
+    "something else.",
+    "not-a-copy": "The target of `registry copy` is not empty and not an earlier copy of the same registry, or someone "
+    "recorded in it. Copy to an empty database, and record in only one of the two.",
     "not-a-file": "The path is a folder or a special file. Name a file, or a pattern such as `'data/*.parquet'`.",
     "not-a-number": "A number is not finite or not a number at all. Decimals have a point, not a comma.",
     "not-a-registry": "The file or database is there, but holds no crisplens schema.",
     "not-exact": "The ledger keeps only what JSON holds exactly: finite numbers, integers within ±(2**53 - 1), "
     "Unicode text without NUL characters.",
+    "not-installed": "An optional library is missing; the hint names the extra to install.",
     "not-open": "What was to be answered is closed, taken on or decided already.",
+    "not-signed": "The approval carries no signature.",
+    "not-sqlite": "Backups are files of SQLite. For PostgreSQL use `crisplens registry copy`, or its own pg_dump.",
     "not-utf8": "The file has bytes that are not UTF-8. Convert it, for example with `iconv`.",
     "nothing-to-approve": "The phase has no checkpoint in the current cycle. Record one first.",
+    "open-key": "Others may read the private key's file. Make it readable for you alone, and "
+    "consider rotating the key.",
     "own-checkpoint": "Nobody decides on a checkpoint that they wrote. Someone else has to.",
     "profiles-differ": "Profiles with different columns or edges cannot be merged. Profile the windows on the same "
     "reference.",
     "ragged-csv": "A row has too many or too few fields, or a quote never closes. Fix the line named.",
+    "redacted": "The content of that evidence was redacted: it must be forgotten, so it is neither handed out nor "
+    "kept again. Its digest and the reason stay in the record.",
     "reference-changed": "The engine reads the reference's rows, and they are not those that the monitor was added "
     "with. Restore the file, or use the engine duckdb, which needs only the kept profile.",
     "reference-rows-needed": "The engine evidently reads the reference's rows. Give its file, or use duckdb.",
-    "registry-failed": "The database refused a statement or cannot be reached; nothing was changed.",
+    "registry-failed": "The database refused a statement or cannot be reached. Nothing was changed, unless the message "
+    "says that this is not known: then look at `crisplens audit log --last 1` before you run it again.",
+    "rewritten": "The log is not the continuation of the one whose head was signed last. Find out "
+    "why before signing again.",
     "same-name": "Two files of one dataset version have the same name in different folders. Name them apart.",
     "schema-too-new": "The registry was written by a newer crisplens. Upgrade crisplens.",
     "schema-too-old": "The registry was written by an older crisplens. Back it up and run `crisplens db upgrade`.",
+    "signature-demanded": "The gate takes signed approvals only. Sign with your SSH key: --sign KEY.",
+    "stands-alone": "A redaction removes content for good, so it is not given within a transaction, which may "
+    "still fail.",
     "text-too-long": "A text is longer than is kept in the ledger. Attach long texts as evidence files.",
     "too-large": "An evidence file is larger than is kept. Attach a note with its digest instead.",
     "trigger-open": "A trigger is closed by an approved version of its model that was registered after it was raised, "
     "or dismissed with a reason; until then its incident stays open.",
+    "unknown-event": "The log holds an event of a type or version that this crisplens does not know. If a newer one "
+    "recorded it, upgrade crisplens.",
     "unknown-format": "The extension is not known. Accepted: .csv, .csv.gz, .tsv, .tsv.gz, .parquet.",
     "unknown-name": "Nothing has that name; the message gives the nearest ones.",
     "unreadable-file": "The file is corrupt, truncated, gone or not permitted. Check it with the tool that wrote it.",

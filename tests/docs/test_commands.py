@@ -76,9 +76,27 @@ def test_commands_run_in_order(document: str, folder: Path) -> None:
 
 
 @pytest.mark.end_to_end
+def test_evidence_page_forgets_what_it_says(folder: Path) -> None:
+    run_all("README.md", folder)
+    assert run_all("docs/evidence.md", folder) == 9
+
+
+@pytest.mark.end_to_end
 def test_trust_page_finds_the_changed_number(folder: Path) -> None:
     run_all("README.md", folder)
     assert run_all("docs/trust.md", folder) == 3
+
+
+@pytest.mark.end_to_end
+def test_moving_page_moves_the_registry(folder: Path) -> None:
+    run_all("README.md", folder)
+    assert run_all("docs/moving.md", folder) == 9
+
+
+@pytest.mark.end_to_end
+def test_signing_page_signs_and_proves(folder: Path) -> None:
+    run_all("README.md", folder)
+    assert run_all("docs/signing.md", folder) == 10
 
 
 @pytest.mark.end_to_end
