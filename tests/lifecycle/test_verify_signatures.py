@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
 from crisplens.api import Registry
+from crisplens.audit import Verification, verify_registry
 from crisplens.core.canonical import canonical_json
 from crisplens.ledger.model import Event
 from crisplens.ledger.notes import NoteKey, NoteSigner
@@ -25,8 +26,10 @@ from crisplens.lifecycle.events import ApprovalDecided, GateDemanded
 from crisplens.lifecycle.model import ApprovalSignature, Decision, Signatures
 from crisplens.lifecycle.tables import GateDemandRow
 from crisplens.lifecycle.verify_signatures import verify_signatures
+from crisplens.nouns import Audit
 from crisplens.registry.keys.events import KeyRevoked, KeyTrusted
 from crisplens.registry.keys.model import Endorsement, Keyring, Purpose, endorse, read_key
+from tests.bundles.verifying import assert_same_verdicts
 from tests.conftest import ANA, BO, LOG_NAME, SshPerson, failed, found, log_of, opened, state_goal, unmet
 
 pytestmark = pytest.mark.stored
@@ -34,6 +37,23 @@ pytestmark = pytest.mark.stored
 PHASE, OTHER = "business-goal", "problem-framing"
 MALLORY = "mallory@example.org"
 Relog = Callable[[Registry, Iterable[str]], Registry]
+
+
+@pytest.fixture(autouse=True)
+def _the_bundle_s_verifier_agrees(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever `audit verify` says here of a log, the independent verifier says of its bundle."""
+    verify = Audit.verify
+
+    def verify_both(audit: Audit, *given: Any, **options: Any) -> Verification:
+        verification = verify(audit, *given, **options)
+        against = [str(path) for path in options.get("against", ())]
+        file = tmp_path / "compared.zip"
+        assert_same_verdicts(
+            audit._registry, verification, file, keys=options.get("keys", ()), against=against
+        )
+        return verification
+
+    monkeypatch.setattr(Audit, "verify", verify_both)
 
 
 def prepare(registry: Registry) -> Registry:
@@ -505,6 +525,8 @@ class Kept:
         """A bundle of all events."""
         path = self.folder / "bundle.zip"
         with zipfile.ZipFile(path, "w") as bundle:
+            manifest = {"format": "crisplens-bundle@1", "project": None, "size": len(self.texts), "files": {}}
+            bundle.writestr("manifest.json", json.dumps(manifest))
             bundle.writestr("head.txt", self.note)
             bundle.writestr("events.jsonl", "".join(f"{text}\n" for text in self.texts))
         return path
@@ -673,7 +695,8 @@ def test_verification_pins_whole_keys(bare: Registry, monkeypatch: pytest.Monkey
     collide(monkeypatch)
     genuine, forged = (NoteSigner(LOG_NAME, seed * 32) for seed in (b"g", b"f"))
     forge(bare, trusted(str(forged.key), None, None))
-    assert not bare.audit.verify(keys=[str(genuine.key)]).passed
+    with bare.reading_log() as session:
+        assert not verify_registry(session, bare.configuration.open_evidence(), pinned=[genuine.key]).passed
 
 
 def test_only_pinned_keys_are_roots(approved: Registry) -> None:
