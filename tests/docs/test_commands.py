@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +31,8 @@ def commands(document: str) -> list[tuple[str, int]]:
     return found
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the files that the documents speak of."""
+def make_files(folder: Path) -> Path:
+    """Put the files that the documents speak of into a folder."""
     draw = random.Random(1)
 
     def write(name: str, rows: int, age: float) -> None:
@@ -40,16 +40,36 @@ def folder(tmp_path: Path) -> Path:
             f"{draw.gauss(age, 10):.1f},{draw.choice('abc' if age < 50 else 'abcdd')},{draw.randint(0, 1)}"
             for _ in range(rows)
         ]
-        (tmp_path / name).write_text("\n".join(["age,plan,churned", *lines, ""]))
+        (folder / name).write_text("\n".join(["age,plan,churned", *lines, ""]))
 
-    (tmp_path / "live").mkdir()
+    (folder / "live").mkdir()
     write("train.csv", 1000, 40)
     write("holdout.csv", 300, 40)
     write("live/monday.csv", 250, 55)
     write("live/tuesday.csv", 250, 55)
-    (tmp_path / "model.bin").write_bytes(b"model")
-    (tmp_path / "notes.md").write_text("# Reviewed with finance\n")
-    return tmp_path
+    (folder / "model.bin").write_bytes(b"model")
+    (folder / "notes.md").write_text("# Reviewed with finance\n")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that the documents speak of."""
+    return make_files(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def readme_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every command of the README has run, to copy from."""
+    done = make_files(tmp_path_factory.mktemp("readme"))
+    run_all("README.md", done)
+    return done
+
+
+@pytest.fixture
+def after_readme(readme_done: Path, tmp_path: Path) -> Path:
+    """A copy of a folder in which every command of the README has run."""
+    return shutil.copytree(readme_done, tmp_path / "copy")
 
 
 def run_all(document: str, folder: Path) -> int:
@@ -76,33 +96,34 @@ def test_commands_run_in_order(document: str, folder: Path) -> None:
 
 
 @pytest.mark.end_to_end
-def test_evidence_page_forgets_what_it_says(folder: Path) -> None:
-    run_all("README.md", folder)
-    assert run_all("docs/evidence.md", folder) == 9
+def test_evidence_page_forgets_what_it_says(after_readme: Path) -> None:
+    assert run_all("docs/evidence.md", after_readme) == 9
 
 
 @pytest.mark.end_to_end
-def test_trust_page_finds_the_changed_number(folder: Path) -> None:
-    run_all("README.md", folder)
-    assert run_all("docs/trust.md", folder) == 3
+def test_trust_page_finds_the_changed_number(after_readme: Path) -> None:
+    assert run_all("docs/trust.md", after_readme) == 3
 
 
 @pytest.mark.end_to_end
-def test_moving_page_moves_the_registry(folder: Path) -> None:
-    run_all("README.md", folder)
-    assert run_all("docs/moving.md", folder) == 9
+def test_moving_page_moves_the_registry(after_readme: Path) -> None:
+    assert run_all("docs/moving.md", after_readme) == 9
 
 
 @pytest.mark.end_to_end
-def test_signing_page_signs_and_proves(folder: Path) -> None:
-    run_all("README.md", folder)
-    assert run_all("docs/signing.md", folder) == 10
+@pytest.mark.parametrize(("document", "count"), [("docs/bundles.md", 4), ("docs/as-of.md", 7)])
+def test_pages_on_the_past_and_on_bundles_run(document: str, count: int, after_readme: Path) -> None:
+    assert run_all(document, after_readme) == count
+
+
+@pytest.mark.end_to_end
+def test_signing_page_signs_and_proves(after_readme: Path) -> None:
+    assert run_all("docs/signing.md", after_readme) == 10
 
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("document", ["README.md", "docs/python.md"])
-def test_python_examples_run(document: str, folder: Path) -> None:
-    run_all("README.md", folder)
+def test_python_examples_run(document: str, after_readme: Path) -> None:
     examples = re.findall(
         r"^```python\n(.*?)^```", (ROOT / document).read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
@@ -110,7 +131,7 @@ def test_python_examples_run(document: str, folder: Path) -> None:
     for example in examples:
         done = subprocess.run(
             [sys.executable, "-c", example],
-            cwd=folder,
+            cwd=after_readme,
             env=environment,
             capture_output=True,
             text=True,
