@@ -287,7 +287,7 @@ def measure_replay(folder: Path) -> None:
     for first, count in ((0, 4_000), (4_000, 36_000)):
         append_together(registry, first, count)
         with registry.reading() as session, scratch_database() as scratch:
-            spent = seconds(lambda: replay(log_texts(session), scratch))  # noqa: B023
+            spent = seconds(lambda: replay(log_texts(session), scratch))
         costs.append(spent / (first + count) * 1e6)
     say("replay, an event of 40,000 / an event of 4,000", costs[1], costs[0], "µs", 1.2)
     registry.engine.dispose()

@@ -59,7 +59,7 @@ class Situation:
             for one in self.record.evaluations
             if one.model == self.subject.ref
         ]
-        ids = {node.id for start in starts for node in self.record.lineage.upstream(start).nodes}
+        ids = self.record.lineage.origins(*starts)
         return [one for one in self.record.dataset_versions if f"{NodeKind.DATASET_VERSION}:{one.ref}" in ids]
 
     def dataset(self, ref: VersionRef) -> DatasetVersion:

@@ -6,6 +6,7 @@ the earlier one, as PROV draws them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -59,11 +60,15 @@ class Graph(msgspec.Struct, frozen=True):
 
     def around(self, start: str) -> Graph:
         """What `start` came from and what came from it."""
-        return self._keep(reach(start, self._neighbours()) | reach(start, self._neighbours(later=True)))
+        return self._keep(self.origins(start) | reach([start], self._neighbours(later=True)))
+
+    def origins(self, *starts: str) -> set[str]:
+        """The ids of `starts` and of everything that they came from."""
+        return reach(starts, self._neighbours())
 
     def upstream(self, start: str) -> Graph:
         """What `start` came from."""
-        return self._keep(reach(start, self._neighbours()))
+        return self._keep(self.origins(start))
 
     def holes(self, start: str) -> list[str]:
         """Why the lineage of `start` does not reach data sources everywhere, one line a hole."""
@@ -91,9 +96,10 @@ class Graph(msgspec.Struct, frozen=True):
         )
 
 
-def reach(start: str, neighbours: dict[str, list[str]]) -> set[str]:
-    """`start` and every node that can be reached from it."""
-    seen, waiting = {start}, [start]
+def reach(starts: Iterable[str], neighbours: dict[str, list[str]]) -> set[str]:
+    """`starts` and every node that can be reached from them."""
+    seen = set(starts)
+    waiting = list(seen)
     while waiting:
         for neighbour in neighbours.get(waiting.pop(), []):
             if neighbour not in seen:
