@@ -95,6 +95,7 @@ def test_the_whole_story_mentions_every_thing_that_events_made(story: Registry) 
 
 
 @stored
+@pytest.mark.slow
 def test_every_event_of_the_story_has_an_effect_of_its_own(story: Registry) -> None:
     for envelope in story.audit.log()[1:]:
         found = story.audit.diff(envelope.seq - 1, envelope.seq).changes

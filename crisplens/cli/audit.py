@@ -11,7 +11,8 @@ from crisplens.cli import proofs
 from crisplens.cli.options import command, refuse_past
 from crisplens.cli.output import Output, emit, mark
 from crisplens.cli.progress import progress_line
-from crisplens.cli.text import count, day, printable
+from crisplens.cli.text import day, printable
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from crisplens.api import Registry

@@ -9,7 +9,8 @@ import click
 from crisplens.cli.options import command, many
 from crisplens.cli.output import Output
 from crisplens.cli.parsing import answers
-from crisplens.cli.text import count, day
+from crisplens.cli.text import day
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from crisplens.api import Registry

@@ -8,7 +8,8 @@ import click
 
 from crisplens.cli.options import command, many
 from crisplens.cli.output import Output, table
-from crisplens.cli.text import count, day
+from crisplens.cli.text import day
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from crisplens.api import Registry

@@ -11,8 +11,9 @@ from crisplens.cli.files import check_place
 from crisplens.cli.options import command
 from crisplens.cli.output import Output, emit
 from crisplens.cli.progress import progress_line
-from crisplens.cli.text import count, day
+from crisplens.cli.text import day
 from crisplens.core.errors import InputError
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from crisplens.api import Registry

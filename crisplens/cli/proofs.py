@@ -11,8 +11,9 @@ from crisplens.cli.files import check_place, read_bytes, read_text, write_file
 from crisplens.cli.options import command, refuse_past, showing
 from crisplens.cli.output import Output, emit
 from crisplens.cli.progress import progress_line
-from crisplens.cli.text import count, printable
+from crisplens.cli.text import printable
 from crisplens.core.errors import InputError
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from crisplens.api import Registry

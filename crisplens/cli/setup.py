@@ -10,7 +10,7 @@ import click
 from crisplens.cli.options import check_directory, directory_option, registry_option, showing
 from crisplens.cli.output import Output
 from crisplens.cli.progress import progress_line
-from crisplens.cli.text import count
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

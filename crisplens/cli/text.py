@@ -17,8 +17,3 @@ def printable(text: str) -> str:
 def day(time: str | None) -> str:
     """A recorded time, to the minute."""
     return f"{time[:10]} {time[11:16]} UTC" if time else ""
-
-
-def count(number: int, noun: str) -> str:
-    """A number of things: `1 file`, `2 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Free text that users give: kept as given, within bounds."""
+"""Text: what users give, kept within bounds; and things counted in words."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def check_text(what: str, text: str, *, most: int = MOST_CHARACTERS, required: b
             hint="Attach long texts as evidence files.",
         )
     return text
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number of things: `1 incident`, `2,000 incidents`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from crisplens.core.canonical import unreadable
 from crisplens.core.clock import to_text
 from crisplens.core.errors import InputError, RegistryError
+from crisplens.core.text import count
 from crisplens.ledger.verdict import Finding, Findings, Verdict
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def verify_timestamps(heads: Sequence[Path], roots: Sequence[Certificate]) -> Ve
             findings.add(response.name, error.message)
         else:
             notes.append(Finding(head.name, f"existed at {to_text(stamp.time)}"))
-    return findings.verdict("timestamps", f"{len(heads)} kept heads", notes=notes)
+    return findings.verdict("timestamps", count(len(heads), "kept head"), notes=notes)
 
 
 _HASHES = {

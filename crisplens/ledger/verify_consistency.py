@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crisplens.core.errors import RegistryError
+from crisplens.core.text import count
 from crisplens.ledger.notes import NoteError, NoteKey, open_note
 from crisplens.ledger.proofs import head_at
 from crisplens.ledger.queries import leaf_hashes
@@ -61,7 +62,7 @@ def verify_consistency(session: Session, kept: Sequence[KeptHead], keys: Sequenc
         where, what = _difference(session, head, same, size)
         if where:
             findings.add(where, what)
-    checked = f"{len(kept)} kept heads against the log of {size or 0} events"
+    checked = f"{count(len(kept), 'kept head')} against the log of {count(size or 0, 'event')}"
     return findings.verdict("consistency", checked, notes=notes)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crisplens.core.text import count
 from crisplens.ledger.model import Recorded, decode
 from crisplens.ledger.queries import leaf_hashes
 from crisplens.ledger.tables import LedgerEvent
@@ -59,7 +60,8 @@ def verify_signatures(session: Session, pinned: Collection[str] = ()) -> tuple[V
     if pinned and not reading.keyring.log_keys():
         for key in pinned:
             findings.add(key, "is no key of this log: it is another log, or its keys were replaced")
-    checked = f"{counts['keys']} keys, {counts['signed']} signed approvals ({counts['unsigned']} unsigned)"
+    keys, signed = count(counts["keys"], "key"), count(counts["signed"], "signed approval")
+    checked = f"{keys}, {signed} ({counts['unsigned']} unsigned)"
     return findings.verdict("signatures", checked, notes=_notes(reading.keyring)), reading.keyring
 
 

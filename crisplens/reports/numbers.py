@@ -71,11 +71,6 @@ def shorten(text: str, most: int) -> str:
     return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """`3 incidents`, `1 incident`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def join_words(words: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from crisplens.core.text import count
 from crisplens.reports import numbers
 from crisplens.reports.content import AuditReport
 
@@ -48,7 +49,7 @@ def _environment() -> Environment:
         "time": numbers.show_time,
         "digest": numbers.show_digest,
         "size": numbers.show_size,
-        "count": numbers.count,
+        "count": count,
         "scalar": _scalar,
         "words": _words,
     }

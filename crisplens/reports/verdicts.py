@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crisplens.audit import Verification
+from crisplens.core.text import count
 from crisplens.lifecycle.gates import APPROVED, decide_version
 from crisplens.lifecycle.model import RuleResult
 from crisplens.lifecycle.queries import ProjectRecord
@@ -17,7 +18,7 @@ from crisplens.reports.content import (
     RegistryVerdict,
 )
 from crisplens.reports.goals import versions_in_production
-from crisplens.reports.numbers import count, join_words
+from crisplens.reports.numbers import join_words
 
 _SHOWS = {
     "integrity": (

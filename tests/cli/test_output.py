@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crisplens.cli.output import table
-from crisplens.cli.text import count, day, printable
+from crisplens.cli.text import day, printable
+from crisplens.core.text import count
 
 COLUMNS = ("Trigger", "State", "Reason")
 ROWS = [("trigger-1", "open", "word " * 30), ("trigger-2", None, "two\nlines")]

@@ -165,7 +165,7 @@ def test_an_honest_log_passes(approved: Registry) -> None:
     assert unmet(approved, PHASE) == {}
     verification = approved.audit.verify()
     assert verification.passed
-    assert "2 keys, 1 signed approvals (0 unsigned)" in [one.checked for one in verification.verdicts]
+    assert "2 keys, 1 signed approval (0 unsigned)" in [one.checked for one in verification.verdicts]
     pinned = approved.key.list()[0].public_key
     assert approved.audit.verify(keys=[pinned]).passed
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from crisplens.core.text import count
 from crisplens.reports import numbers
 
 
@@ -67,7 +68,7 @@ def test_times_digests_and_sizes() -> None:
 def test_words() -> None:
     assert numbers.shorten("short", 5) == "short"
     assert numbers.shorten("a-long-name_01", 9) == "a-lo\u2026e_01"
-    assert [numbers.count(number, "row") for number in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+    assert [count(number, "row") for number in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
     assert [numbers.join_words(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
         "",
         "a",
