@@ -15,8 +15,10 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,16 +33,33 @@ except ImportError:
     CAN_CHECK = False
 
 FORMAT, PROOF = "crisplens-bundle@1", "c2sp.org/tlog-proof@v1"
-ENVELOPE = ["actor", "id", "occurred_at", "payload", "project", "recorded_at", "seq", "type", "version"]
-CHECKED = {
-    "evidence.added",
-    "evidence.redacted",
-    "key.trusted",
-    "key.revoked",
-    "gate.demanded",
-    "approval.decided",
+ENVELOPE: dict[str, type | tuple[type, ...]] = {
+    "actor": dict,
+    "id": str,
+    "occurred_at": str,
+    "payload": dict,
+    "project": (str, type(None)),
+    "recorded_at": str,
+    "seq": int,
+    "type": str,
+    "version": int,
 }
-MOST_LINE, MOST_TEXT, MOST_LISTED, CHUNK = 4 << 20, 64 << 20, 20, 1 << 20
+# The fields of the events that evidence and signatures are checked by, and the newest version that is known.
+ENDORSED = (dict, type(None))
+CHECKED: dict[str, tuple[int, dict[str, type | tuple[type, ...]]]] = {
+    "evidence.added": (1, {"digest": str, "name": str, "media_type": str, "size": int}),
+    "evidence.redacted": (1, {"digest": str, "reason": str}),
+    "key.trusted": (1, {"id": str, "purpose": str, "owner": str, "public_key": str, "endorsement": ENDORSED}),
+    "key.revoked": (1, {"id": str, "reason": str, "endorsement": dict}),
+    "gate.demanded": (1, {"phase": str, "signatures": str, "reason": str, "endorsement": ENDORSED}),
+    "approval.decided": (
+        2,
+        {"id": str, "checkpoint": str, "checkpoint_digest": str, "phase": str, "cycle": int, "decision": str,
+         "reason": str, "basis": dict, "signature": ENDORSED},
+    ),
+}  # fmt: skip
+MOST_LINE, MOST_TEXT, MOST_LISTED, CHUNK = 4 << 20, 10_000_000, 20, 1 << 20
+MOST_MEMBERS, MOST_EXACT = 1_000_000, 2**53 - 1
 NAMESPACE = "crisplens-approval"
 
 
@@ -60,11 +79,14 @@ class Verdict:
     checked: str = ""
     skipped: str = ""
     findings: list[dict[str, str]] = field(default_factory=list)
+    found: int = 0
     notes: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, where: str, what: str) -> None:
         """Something at `where` is wrong."""
-        self.findings.append({"where": where, "what": what})
+        self.found += 1
+        if self.found <= MOST_LISTED:
+            self.findings.append({"where": where[:300], "what": what[:600]})
 
     def note(self, where: str, what: str) -> None:
         """Something to know that is no fault."""
@@ -73,7 +95,7 @@ class Verdict:
     @property
     def passed(self) -> bool | None:
         """Whether nothing was found; None when nothing was checked."""
-        return False if self.findings else None if self.skipped else True
+        return False if self.found else None if self.skipped else True
 
 
 # --- Merkle tree hashes: RFC 6962, section 2.1 -------------------------------------------------------------------
@@ -162,6 +184,12 @@ class Key:
         """`name+hash`."""
         return f"{self.name}+{self.hash.hex()}"
 
+    @property
+    def text(self) -> str:
+        """The verifier key."""
+        encoded = base64.b64encode(b"\x01" + self.public)
+        return f"{self.id}+{encoded.decode()}"
+
 
 @dataclass(frozen=True)
 class Head:
@@ -179,9 +207,17 @@ def read_key(text: str) -> Key:
         raise Wrong(f"{text[:60]!r} is no verifier key (NAME+HASH+KEY)")
     raw = from_base64(parts[2])
     key = Key(parts[0], raw[1:])
-    if raw[:1] != b"\x01" or len(raw) != 33 or key.hash.hex() != parts[1]:
+    named = key.name.isprintable() and 0 < len(key.name) <= 200 and not any(map(str.isspace, key.name))
+    if not named or raw[:1] != b"\x01" or len(raw) != 33 or key.hash.hex() != parts[1]:
         raise Wrong(f"{text[:60]!r} is no Ed25519 verifier key, or a character of it was changed")
     return key
+
+
+def read_number(text: str) -> int:
+    """A number as it is written in a head or proof: ASCII digits, no zeros in front."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or str(int(text)) != text:
+        raise Wrong(f"{text[:40]!r} is no number of events")
+    return int(text)
 
 
 def read_head(text: str) -> Head:
@@ -189,35 +225,58 @@ def read_head(text: str) -> Head:
     words = text.split()
     if text.lstrip().startswith("{"):
         found = json.loads(text)
-        if "note" in found:
-            return read_head(str(found["note"]))
-        return Head(int(found["size"]), bytes.fromhex(found["root"]))
+        if note := found.get("note"):
+            if "\n\n" not in note or note.lstrip().startswith("{"):
+                raise Wrong("its note is not signed")
+            return read_head(note)
+        return plain_head(str(found.get("size")), str(found.get("root")))
     if len(words) == 3 and words[1] == "events":
-        return Head(int(words[0]), bytes.fromhex(words[2]))
-    body, blank, _ = text.partition("\n\n")
-    lines = body.split("\n")
-    if len(lines) < 3 or not lines[1].isdigit():
-        raise Wrong("it is no tree head")
-    head = Head(int(lines[1][:18]), from_base64(lines[2]), text if blank else None)
+        return plain_head(words[0], words[2])
+    body, signed, _ = text.partition("\n\n")
+    if body != text.rpartition("\n\n")[0] and signed:
+        raise Wrong("it has an empty line")
+    lines = (f"{body}\n" if signed else text).split("\n")
+    if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
+        raise Wrong("it is no tree head: origin, size and root hash must stand on a line each")
+    head = Head(read_number(lines[1]), from_base64(lines[2]), text if signed else None)
     if len(head.root) != 32:
         raise Wrong("the root hash has not 32 bytes")
     return head
 
 
+def plain_head(size: str, root: str) -> Head:
+    """A head of a size and a root in hexadecimal."""
+    if len(root) != 64 or bytes.fromhex(root).hex() != root:
+        raise Wrong("its root hash is not 64 hexadecimal digits")
+    return Head(read_number(size), bytes.fromhex(root))
+
+
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """A note's text and its signatures: the key's name, and the key's hash with the signature."""
+    text, blank, tail = note.rpartition("\n\n")
+    if not blank or not tail.endswith("\n") or any(ord(one) < 32 and one != "\n" for one in note):
+        raise Wrong("it is no signed note: a blank line and signatures must follow the text")
+    signatures: list[tuple[str, bytes]] = []
+    for line in tail[:-1].split("\n"):
+        dash, name, encoded = (*line.split(" ", 2), "", "")[:3]
+        raw = from_base64(encoded)
+        if dash != "\N{EM DASH}" or not name or len(raw) < 5 or len(signatures) >= 100:
+            raise Wrong("it has a line that is no signature, or too many")
+        signatures.append((name, raw))
+    return f"{text}\n", signatures
+
+
 def note_signers(note: str, keys: Sequence[Key]) -> list[Key]:
     """The keys among `keys` that signed a note. `Wrong` when the signature of one of them is not right."""
-    text, _, tail = note.rpartition("\n\n")
+    text, signatures = split_note(note)
+    known = {(key.name, key.hash): key for key in keys}
     signed_by = []
-    for line in tail.splitlines():
-        dash, name, encoded = (*line.split(" "), "", "")[:3]
-        raw = from_base64(encoded)
-        if dash != "\N{EM DASH}" or len(raw) < 5:
-            raise Wrong("it has a line that is no signature")
-        for key in keys:
-            if (key.name, key.hash) == (name, raw[:4]):
-                if not is_signed(key.public, raw[4:], f"{text}\n".encode()):
-                    raise Wrong(f"the signature of {key.id} is wrong")
-                signed_by.append(key)
+    for name, raw in signatures:
+        key = known.get((name, raw[:4]))
+        if key is not None:
+            if not is_signed(key.public, raw[4:], text.encode()):
+                raise Wrong(f"the signature of {key.id} is wrong")
+            signed_by.append(key)
     return signed_by
 
 
@@ -231,11 +290,14 @@ def is_signed(public: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def from_base64(text: str) -> bytes:
-    """Strict base64."""
+    """Base64 as it is written: nothing else in it, and one text for each content."""
     try:
-        return base64.b64decode(text.encode("ascii"), validate=True)
+        content = base64.b64decode(text.encode("ascii"), validate=True)
     except ValueError:
         raise Wrong(f"{text[:40]!r} is not base64") from None
+    if base64.b64encode(content).decode() != text:
+        raise Wrong(f"{text[:40]!r} is not base64 as it is written: its last character was changed")
+    return content
 
 
 # --- SSH signatures: PROTOCOL.sshsig of OpenSSH ---------------------------------------------------------------------
@@ -243,23 +305,31 @@ def from_base64(text: str) -> bytes:
 
 def ssh_signer(armoured: str, message: bytes) -> bytes:
     """The public key, as a blob, that signed `message` with `ssh-keygen -Y sign -n crisplens-approval`."""
-    lines = armoured.strip().splitlines()
-    if len(lines) < 3 or "BEGIN SSH SIGNATURE" not in lines[0] or "END SSH SIGNATURE" not in lines[-1]:
-        raise Wrong("it is no SSH signature")
-    raw = from_base64("".join(lines[1:-1]))
+    text, begin, end = armoured.strip(), *(f"-----{one} SSH SIGNATURE-----" for one in ("BEGIN", "END"))
+    if len(text) > 10_000 or not (text.startswith(begin) and text.endswith(end)):
+        raise Wrong(f"it is no SSH signature: it must stand between {begin} and {end}")
+    raw = from_base64("".join(text[len(begin) : -len(end)].split()))
     if raw[:10] != b"SSHSIG\x00\x00\x00\x01":
         raise Wrong("it is no SSH signature of version 1")
     blob, namespace, _, hash_name, signature = unpack(raw[10:], 5)
     if namespace != NAMESPACE.encode() or hash_name not in (b"sha256", b"sha512"):
         raise Wrong("the signature was made for something else")
-    (kind, public), (signed_as, bare) = unpack(blob, 2), unpack(signature, 2)
-    if kind != b"ssh-ed25519" or signed_as != kind:
+    public, (signed_as, bare) = ssh_public(blob), unpack(signature, 2)
+    if signed_as != b"ssh-ed25519" or len(bare) != 64:
         raise Wrong("it is no Ed25519 signature")
     digest = hashlib.new(hash_name.decode(), message).digest()
     signed = b"SSHSIG" + b"".join(map(pack, (namespace, b"", hash_name, digest)))
     if not is_signed(public, bare, signed):
         raise Wrong("the signature is of another text, or was changed")
     return blob
+
+
+def ssh_public(blob: bytes) -> bytes:
+    """The 32 bytes of an Ed25519 key."""
+    kind, public = unpack(blob, 2)
+    if kind != b"ssh-ed25519" or len(public) != 32:
+        raise Wrong("it is no Ed25519 SSH key")
+    return public
 
 
 def fingerprint(blob: bytes) -> str:
@@ -286,12 +356,66 @@ def unpack(content: bytes, count: int) -> list[bytes]:
     return parts
 
 
-# --- The events -------------------------------------------------------------------------------------------------------
+# --- Canonical JSON: RFC 8785 ---------------------------------------------------------------------------------------
 
 
 def canonical(value: Any) -> str:
-    """Canonical JSON (RFC 8785) of values without fractions, which are all that is signed."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    """The one text of a JSON value. `Wrong` for what no event can hold: NUL, numbers that are not exact."""
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in keys) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, str) and "\0" in value:
+        raise Wrong("it holds a NUL character")
+    if isinstance(value, int) and abs(value) > MOST_EXACT:
+        raise Wrong(f"{str(value)[:40]} is no exact number")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def number(value: float) -> str:
+    """A number as ECMAScript writes it: the digits that Python writes too, with the point elsewhere."""
+    if not math.isfinite(value):
+        raise Wrong("it holds a number that is not finite")
+    if value == 0:
+        return "0"
+    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(exponent or 0)
+    digits = whole + fraction
+    point -= len(digits) - len(digits.lstrip("0"))
+    digits = digits.strip("0")
+    sign, count = "-" if value < 0 else "", len(digits)
+    if count <= point <= 21:
+        return f"{sign}{digits}{'0' * (point - count)}"
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    return f"{sign}{digits[0]}{'.' if count > 1 else ''}{digits[1:]}e{point - 1:+d}"
+
+
+def read_json(line: bytes) -> Any:
+    """A line that must be canonical JSON, byte for byte."""
+    value = json.loads(line.decode())
+    if canonical(value).encode() != line:
+        raise Wrong("it is not written as canonical JSON: a character was changed")
+    return value
+
+
+def has_fields(value: Any, kinds: dict[str, type | tuple[type, ...]]) -> bool:
+    """Whether this is an object of exactly these fields and their types."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == kinds.keys()
+        and all(isinstance(value[name], kind) and value[name] is not True and value[name] is not False
+                for name, kind in kinds.items())
+    )  # fmt: skip
+
+
+# --- The events -------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -313,31 +437,33 @@ class Bundle:
         return {piece.start: piece.hash for piece in self.pieces if piece.level == 0}
 
 
+def read_event(line: bytes) -> dict[str, Any]:
+    """One line of events.jsonl."""
+    event = read_json(line)
+    if not has_fields(event, ENVELOPE) or not has_fields(event["actor"], {"id": str, "source": str}):
+        raise Wrong("its fields are not those of an event")
+    return dict(event)
+
+
 def read_events(chunks: Iterator[bytes], bundle: Bundle, verdict: Verdict) -> None:
     """Read the lines of events.jsonl; what is wrong with one goes into the integrity verdict."""
-    project, whole = bundle.manifest.get("project"), bundle.manifest.get("project") is None
-    before, ids, time = -1, set(), ""
+    project = bundle.manifest["project"]
+    before, time, ids = -1, "", set()
     for number, line in enumerate(lines_of(chunks)):
         where = f"line {number + 1} (events.jsonl)"
         try:
-            event = json.loads(line)
+            event = read_event(line)
             seq, at = event["seq"], event["recorded_at"]
-            if (
-                sorted(event) != ENVELOPE
-                or not isinstance(seq, int)
-                or not isinstance(event["payload"], dict)
-            ):
-                raise Wrong("its fields are not those of an event")
             where = f"event {seq}"
-            if seq <= before or (whole and seq != before + 1):
+            if seq <= before or (project is None and seq != before + 1):
                 raise Wrong(f"it stands after event {before}: events are missing, doubled or out of order")
-            if not whole and event["project"] not in (project, None):
+            if project is not None and event["project"] not in (project, None):
                 raise Wrong(f"it is of project {event['project']!r}")
             if event["id"] in ids:
                 raise Wrong("another event has its id")
             if at < time and event["type"] != "clock.corrected":
                 raise Wrong("it was recorded before the event before it")
-        except (Wrong, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (Wrong, ValueError, RecursionError) as error:
             verdict.add(where, str(error) if isinstance(error, Wrong) else f"it is no event: {error}")
             continue
         before, time = seq, at
@@ -352,11 +478,13 @@ def read_tree(chunks: Iterator[bytes], bundle: Bundle, verdict: Verdict) -> None
     """Read the lines of tree.jsonl: hashes that stand for events of other projects."""
     for number, line in enumerate(lines_of(chunks)):
         try:
-            node = json.loads(line)
-            level, index, hash = int(node["level"]), int(node["index"]), bytes.fromhex(node["hash"])
+            node = read_json(line)
+            if not has_fields(node, {"hash": str, "index": int, "level": int}):
+                raise Wrong("its fields are not those of a hash")
+            level, index, hash = node["level"], node["index"], bytes.fromhex(node["hash"])
             if not (0 <= level < 64 and index >= 0 and len(hash) == 32):
                 raise Wrong("it is no node of a tree")
-        except (Wrong, ValueError, KeyError, TypeError) as error:
+        except (Wrong, ValueError, RecursionError) as error:
             verdict.add(f"line {number + 1} (tree.jsonl)", f"it is no hash of a subtree: {error}")
             continue
         bundle.pieces.append(Piece(index << level, level, hash))
@@ -384,8 +512,14 @@ class Reader:
         self.zip, self.files = archive, files
         self.names = archive.namelist()
         self.listed: dict[str, Any] = {}
-        for name in sorted({name for name in self.names if self.names.count(name) > 1}):
-            raise NotABundle(f"it has {name[:80]!r} more than once")
+        if len(self.names) > MOST_MEMBERS:
+            raise NotABundle("it has too many members")
+        for name, count in Counter(self.names).items():
+            if count > 1:
+                raise NotABundle(f"it has {name[:80]!r} more than once")
+        for one in archive.infolist():
+            if one.flag_bits & 1 or one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise NotABundle(f"{one.filename[:80]!r} is encrypted, or packed in an unusual way")
 
     def text(self, name: str) -> str:
         """A small member, as text."""
@@ -393,10 +527,10 @@ class Reader:
             raise NotABundle(f"{name} is too large")
         return b"".join(self.chunks(name)).decode()
 
-    def chunks(self, name: str) -> Iterator[bytes]:
+    def chunks(self, name: str, most: int = MOST_TEXT) -> Iterator[bytes]:
         """A member piece by piece; its digest and size are compared with the manifest on the way."""
         listed = self.listed.get(name)
-        most = int(listed["bytes"]) if listed else MOST_TEXT
+        most = int(listed["bytes"]) if listed else most
         hasher, size = hashlib.sha256(), 0
         with self.zip.open(name) as member:
             while chunk := member.read(CHUNK):
@@ -416,6 +550,10 @@ def read_bundle(path: Path, files: Verdict, integrity: Verdict) -> Bundle:
         manifest = json.loads(reader.text("manifest.json"))
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise NotABundle(f"its manifest does not say {FORMAT}")
+        if manifest.get("evidence") not in ("full", "digests"):
+            raise NotABundle("its manifest does not say whether it holds evidence")
+        if not isinstance(manifest.get("project", 0), str | None):
+            raise NotABundle("its manifest does not say which project it is of")
         reader.listed = {name: {"bytes": int(one["bytes"]), "sha256": str(one["sha256"])}
                          for name, one in manifest["files"].items()}  # fmt: skip
         own = {"manifest.json", "manifest.note"}
@@ -435,8 +573,10 @@ def read_bundle(path: Path, files: Verdict, integrity: Verdict) -> Bundle:
                 digest.update(chunk)
             if name.startswith("evidence/"):
                 kept = name.rsplit("/", 1)[-1]
-                right = name == f"evidence/sha256/{kept[:2]}/{kept}" and digest.hexdigest() == kept
-                bundle.evidence[f"sha256:{kept}"] = right
+                if name == f"evidence/sha256/{kept[:2]}/{kept}":
+                    bundle.evidence[f"sha256:{kept}"] = digest.hexdigest() == kept
+                else:
+                    bundle.evidence[name] = False
         if "manifest.note" in reader.names:
             bundle.note = reader.text("manifest.note")
             text = hashlib.sha256(b"".join(reader.chunks("manifest.json"))).hexdigest()
@@ -464,13 +604,17 @@ def check_integrity(bundle: Bundle, verdict: Verdict) -> None:
     verdict.checked = f"{bundle.count} events of a log of {bundle.head.size}"
 
 
-def check_consistency(bundle: Bundle, paths: Sequence[str]) -> Verdict:
+def check_consistency(bundle: Bundle, paths: Sequence[str], known: Sequence[Key]) -> Verdict:
     """The log is a continuation of the ones whose heads were kept."""
     verdict = Verdict("consistency", f"{len(paths)} kept heads")
     same = 0
     kept = [(*read_kept(Path(path)), Path(path).name) for path in paths]
     for head, leaves, name in sorted(kept, key=lambda one: one[0].size):
         verdict.note(name, f"{head.size} events, root {head.root.hex()}")
+        if head.note is not None and CAN_CHECK:
+            check_note(name, head.note, known, verdict, required=True)
+        elif head.note is not None:
+            verdict.note(name, "its signature was not checked: install the library `cryptography`")
         changed = [seq for seq, hash in sorted(leaves.items()) if bundle.leaves.get(seq, hash) != hash]
         if head.size > bundle.head.size:
             said = f"are gone: {name} is of {head.size} events"
@@ -501,20 +645,36 @@ def root_if_known(bundle: Bundle, size: int) -> bytes | None:
 def read_kept(path: Path) -> tuple[Head, dict[int, bytes]]:
     """A head that was kept, with the leaf hashes that were kept beside it."""
     if zipfile.is_zipfile(path):
-        older = read_bundle(path, Verdict("files"), Verdict("integrity"))
-        return older.head, older.leaves
+        return read_older(path)
     text = read_small(path)
     if text.startswith(PROOF):
-        head, index, leaf, _ = read_proof(text)
-        return head, {index: leaf}
+        head, index, line, _ = read_proof(text)
+        return head, {index: leaf_hash(line)}
     return read_head(text), {}
+
+
+def read_older(path: Path) -> tuple[Head, dict[int, bytes]]:
+    """The head of a bundle that was kept, and the leaf hashes of its events; nothing else of it matters here."""
+    with zipfile.ZipFile(path) as archive:
+        reader, leaves = Reader(archive, Verdict("files")), {}
+        head = read_head(reader.text("head.txt"))
+        for line in lines_of(reader.chunks("events.jsonl", most=archive.getinfo("events.jsonl").file_size)):
+            leaves[read_event(line)["seq"]] = leaf_hash(line)
+    return head, leaves
 
 
 def check_evidence(bundle: Bundle) -> Verdict:
     """The files are those that the events name."""
     verdict, left_out, redacted = Verdict("evidence"), 0, 0
-    named = {e["payload"].get("digest"): e for e in bundle.events if e["type"] == "evidence.added"}
-    gone = {e["payload"].get("digest"): e for e in bundle.events if e["type"] == "evidence.redacted"}
+    named: dict[str, dict[str, Any]] = {}
+    gone: dict[str, dict[str, Any]] = {}
+    for event in bundle.events:
+        if event["type"].startswith("evidence."):
+            if not has_fields(event["payload"], CHECKED[event["type"]][1]):
+                verdict.add(f"event {event['seq']}", "its fields are not as they should be")
+                continue
+            chosen = named if event["type"] == "evidence.added" else gone
+            chosen.setdefault(event["payload"]["digest"], event)
     for digest, event in named.items():
         where, by = f"{event['payload'].get('name')} ({str(digest)[:19]}…)", gone.get(digest)
         if by is not None:
@@ -555,9 +715,11 @@ class Keyring:
 
     def endorsed(self, event: dict[str, Any], said: dict[str, Any]) -> None:
         """`Wrong` unless a log key that was trusted by then signed what the event says, and where."""
-        endorsement, seq = event["payload"].get("endorsement"), event["seq"]
-        if not endorsement:
+        endorsement, seq = event["payload"]["endorsement"], event["seq"]
+        if endorsement is None:
             raise Wrong("no log key endorsed it")
+        if not has_fields(endorsement, {"key": str, "signature": str}):
+            raise Wrong("its endorsement has other fields than a key and a signature")
         purpose, _, public, since = self.trusted.get(endorsement["key"], ("", "", "", seq))
         if purpose != "log" or since >= seq or self.revoked.get(endorsement["key"], seq) < seq:
             raise Wrong(f"{endorsement['key']}, which endorsed it, was no trusted log key")
@@ -571,9 +733,13 @@ class Keyring:
         said = {name: event["payload"][name] for name in ("id", "purpose", "owner", "public_key")}
         if said["purpose"] == "log":
             key = read_key(said["public_key"])
-            right = (key.id, key.name) == (said["id"], said["owner"])
+            right = said["public_key"] == key.text and (key.id, key.name) == (said["id"], said["owner"])
         else:
-            right = fingerprint(from_base64(said["public_key"].split(" ")[1])) == said["id"]
+            kind, _, encoded = said["public_key"].partition(" ")
+            blob = from_base64(encoded)
+            ssh_public(blob)
+            right = (said["purpose"], kind, said["id"]) == ("approver", "ssh-ed25519", fingerprint(blob))
+            right = right and bool(said["owner"])
         if not right:
             raise Wrong(f"{said['id']} is not what its public key says")
         if said["id"] in self.trusted:
@@ -596,6 +762,8 @@ class Keyring:
         """Note what a gate demands; lifting a demand takes an endorsement."""
         said = {name: event["payload"][name] for name in ("phase", "signatures", "reason")}
         place = (event["project"], said["phase"])
+        if said["signatures"] not in ("required", "optional"):
+            raise Wrong("it demands neither of what a gate can demand")
         if said["signatures"] == "required":
             self.demanded.add(place)
             return
@@ -605,13 +773,22 @@ class Keyring:
     def approve(self, event: dict[str, Any], leaves: dict[int, bytes]) -> None:
         """`Wrong` unless an approval is signed by its actor where it is signed, and signed where it must be."""
         payload, seq, actor = event["payload"], event["seq"], event["actor"]["id"]
-        signature = payload.get("signature")
-        if not signature:
+        signature = payload["signature"]
+        if event["project"] is None:
+            raise Wrong("is about no project")
+        if payload["decision"] not in ("approved", "rejected"):
+            raise Wrong("its decision is neither approved nor rejected")
+        if not has_fields(payload["basis"], dict.fromkeys(payload["basis"], int)):
+            raise Wrong("what it rests on is not events")
+        if signature is None:
             if (event["project"], payload["phase"]) in self.demanded and payload["decision"] == "approved":
                 raise Wrong("is not signed, as its gate demanded by then")
             return
-        basis = sorted({seq: leaves[seq] for seq in payload["basis"].values()}.items())
-        lines = "".join(f"{seq} {leaf.hex()}\n" for seq, leaf in basis)
+        if not has_fields(signature, {"basis_digest": str, "signature": str}):
+            raise Wrong("its signature has other fields than a digest and a signature")
+        places = {place for place in payload["basis"].values() if 0 <= place < seq}
+        basis = sorted((place, leaves[place]) for place in places if place in leaves)
+        lines = "".join(f"{place} {leaf.hex()}\n" for place, leaf in basis)
         if signature["basis_digest"] != f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}":
             raise Wrong("what it rests on is not what was signed")
         names = ("checkpoint", "checkpoint_digest", "phase", "cycle", "decision", "reason", "basis")
@@ -628,40 +805,54 @@ class Keyring:
             raise Wrong(f"its signature is a copy of that in event {self.signed[message]}")
 
 
-def check_signatures(bundle: Bundle, keys: Sequence[str], *, required: bool) -> Verdict:
-    """Keys, signed approvals, lifted demands, the head and the manifest are vouched for."""
-    verdict = Verdict("signatures")
+def check_signatures(bundle: Bundle, keys: Sequence[str], *, required: bool) -> tuple[Verdict, list[Key]]:
+    """Keys, signed approvals, lifted demands, the head and the manifest are vouched for; and the log keys."""
+    verdict, pins = Verdict("signatures"), [read_key(key) for key in keys]
     if not CAN_CHECK:
         verdict.skipped = "not checked: install the library `cryptography`"
         if required:
             verdict.add("signatures", verdict.skipped)
-        return verdict
-    ring, leaves, signed = Keyring(frozenset(key.strip() for key in keys)), bundle.leaves, 0
+        return verdict, pins
+    ring, leaves = Keyring(frozenset(pin.text for pin in pins)), bundle.leaves
+    counts = {"signed": 0, "unsigned": 0}
     for event in bundle.events:
-        signed += event["type"] == "approval.decided" and bool(event["payload"].get("signature"))
+        if event["type"] == "approval.decided":
+            counts["signed" if event["payload"].get("signature") else "unsigned"] += 1
         try:
             check_event(event, ring, leaves)
-        except Wrong as error:
-            verdict.add(f"event {event['seq']} ({event['type']})", str(error))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            verdict.add(
-                f"event {event['seq']} ({event['type']})", f"its fields are not as they should be: {error}"
-            )
-    known = [*ring.log_keys(), *map(read_key, keys)]
-    if keys and not any(one[2] in ring.pinned for one in ring.trusted.values()):
-        verdict.add("keys", "the log trusts none of the keys that were given")
+        except (Wrong, ValueError, RecursionError) as error:
+            verdict.add(f"event {event['seq']} ({about(event)})", str(error))
+    if pins and not ring.log_keys():
+        for pin in pins:
+            verdict.add(pin.text, "is no key of this log: it is another log, or its keys were replaced")
+    known = [*ring.log_keys(), *pins]
     for name, note in (("head.txt", bundle.head.note), ("manifest.note", bundle.note)):
         check_note(name, note, known, verdict, required=required)
     if not keys and (first := ring.log_keys()[:1]):
-        verdict.note(
-            first[0].id, "taken for genuine because it came first; pass the one you were given as --key"
-        )
-    verdict.checked = f"{len(ring.trusted)} keys, {signed} signed approvals"
-    return verdict
+        said = "taken for genuine because it came first; pass the one you were given as --key"
+        verdict.note(first[0].text, said)
+    signed = f"{counts['signed']} signed approvals ({counts['unsigned']} unsigned)"
+    verdict.checked = f"{len(ring.trusted)} keys, {signed}"
+    return verdict, known
+
+
+def about(event: dict[str, Any]) -> str:
+    """What an event is about, in words."""
+    said = event["payload"].get("owner") or event["payload"].get("id") or event["project"]
+    return f"{event['type']} {said}"
 
 
 def check_event(event: dict[str, Any], ring: Keyring, leaves: dict[int, bytes]) -> None:
     """What one event has to be vouched for."""
+    if event["type"].startswith("evidence."):
+        return
+    newest, fields = CHECKED[event["type"]]
+    if not 1 <= event["version"] <= newest:
+        raise Wrong(f"its version {event['version']} is not known to this verifier: take a newer one")
+    if event["type"] == "approval.decided" and event["version"] == 1:
+        event = {**event, "payload": {**event["payload"], "signature": None}}
+    if not has_fields(event["payload"], fields):
+        raise Wrong("its fields are not as they should be")
     match event["type"]:
         case "key.trusted":
             ring.trust(event)
@@ -691,31 +882,33 @@ def check_note(
 
 
 def read_proof(text: str) -> tuple[Head, int, bytes, list[bytes]]:
-    """A proof's head, the event's place, its leaf hash, and the audit path."""
+    """A proof's head, the event's place, its line, and the audit path."""
     top, _, note = text.partition("\n\n")
     lines = top.split("\n")
-    if len(lines) < 3 or not lines[1].startswith("extra ") or not lines[2].removeprefix("index ").isdigit():
+    if len(lines) < 3 or lines[0] != PROOF or lines[1][:6] != "extra " or lines[2][:6] != "index ":
         raise Wrong("it is no proof of an event")
-    leaf = leaf_hash(from_base64(lines[1].removeprefix("extra ")))
-    return (
-        read_head(note),
-        int(lines[2].removeprefix("index ")[:18]),
-        leaf,
-        [from_base64(one) for one in lines[3:]],
-    )
+    path = [from_base64(one) for one in lines[3:]]
+    if any(len(hash) != 32 for hash in path):
+        raise Wrong("its path holds what has not 32 bytes")
+    return read_head(note), read_number(lines[2][6:]), from_base64(lines[1][6:]), path
 
 
 def check_proof(text: str, keys: Sequence[str], *, required: bool) -> tuple[Head, list[Verdict]]:
     """A proof leads to its head's root, and the head is signed by one of the keys."""
-    head, index, leaf, path = read_proof(text)
+    head, index, line, path = read_proof(text)
     integrity, signatures = (
         Verdict("integrity", f"event {index} of a log of {head.size}"),
         Verdict("signatures"),
     )
     try:
-        if root_from_path(index, head.size, leaf, path) != head.root:
+        if root_from_path(index, head.size, leaf_hash(line), path) != head.root:
             raise Wrong("its path does not lead to the head's root: the event or the path was changed")
-    except Wrong as error:
+        event = read_event(line)
+        if event["seq"] != index:
+            raise Wrong(f"it calls itself event {event['seq']}")
+        said = f"{event['type']} by {event['actor']['id']} on {event['occurred_at'][:10]}"
+        integrity.note(f"event {index}", f"{said}, project {event['project']}")
+    except (Wrong, ValueError, RecursionError) as error:
         integrity.add(f"event {index}", str(error))
     if not CAN_CHECK or not keys:
         why = "give the log's key with --key" if CAN_CHECK else "install the library `cryptography`"
@@ -736,27 +929,33 @@ def check(options: argparse.Namespace) -> tuple[Head, list[Verdict]]:
     path = Path(options.bundle)
     for key in options.key:
         read_key(key)
+    for given in (path, *map(Path, options.against)):
+        if not given.is_file():
+            raise NotABundle(f"{given} is no file")
     if not zipfile.is_zipfile(path):
         text = read_small(path)
         if not text.startswith(PROOF):
             raise NotABundle("it is neither a zip file nor a proof")
+        if options.against:
+            raise NotABundle("a proof is of one event; compare a bundle with --against")
         return check_proof(text, options.key, required=options.require_signatures)
     files, integrity = Verdict("files"), Verdict("integrity")
     bundle = read_bundle(path, files, integrity)
     check_integrity(bundle, integrity)
-    verdicts = [files, integrity]
-    if options.against:
-        verdicts.append(check_consistency(bundle, options.against))
-    verdicts.append(Verdict("projection", skipped="not part of a bundle: there are no tables in it"))
-    verdicts.append(check_evidence(bundle))
-    verdicts.append(check_signatures(bundle, options.key, required=options.require_signatures))
+    signatures, known = check_signatures(bundle, options.key, required=options.require_signatures)
+    consistency = [check_consistency(bundle, options.against, known)] if options.against else []
+    tables = Verdict("projection", skipped="not part of a bundle: there are no tables in it")
+    verdicts = [files, integrity, *consistency, tables, check_evidence(bundle), signatures]
     return bundle.head, verdicts
 
 
 def read_small(path: Path) -> str:
     """A small text file."""
     with path.open("rb") as file:
-        return file.read(MOST_TEXT).decode()
+        content = file.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise NotABundle(f"{path} is too long")
+    return content.decode()
 
 
 def show(head: Head, verdicts: Sequence[Verdict]) -> None:
@@ -764,9 +963,9 @@ def show(head: Head, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         mark = {True: "ok", False: "NO", None: "--"}[verdict.passed]
         lines = [f"{mark}  {verdict.name:<11} {verdict.skipped or verdict.checked}"]
-        lines += [f"      {one['where']}: {one['what']}" for one in verdict.findings[:MOST_LISTED]]
-        if len(verdict.findings) > MOST_LISTED:
-            lines.append(f"      and {len(verdict.findings) - MOST_LISTED} more")
+        lines += [f"      {one['where']}: {one['what']}" for one in verdict.findings]
+        if verdict.found > MOST_LISTED:
+            lines.append(f"      and {verdict.found - MOST_LISTED} more")
         lines += [f"      ({one['where']}: {one['what']})" for one in verdict.notes[:MOST_LISTED]]
         for line in lines:
             print("".join(one if one.isprintable() else "?" for one in line))
@@ -788,6 +987,9 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal cannot show must not end the check.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         head, verdicts = check(options)
     # Whatever a hostile file makes the standard library raise means that it is no bundle.
@@ -799,7 +1001,7 @@ def main() -> int:
     if options.json:
         listed = [
             {"name": one.name, "passed": one.passed, "checked": one.skipped or one.checked,
-             "findings": one.findings, "notes": one.notes}
+             "found": one.found, "findings": one.findings, "notes": one.notes}
             for one in verdicts
         ]  # fmt: skip
         print(
