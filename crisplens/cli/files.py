@@ -50,7 +50,7 @@ def write_file(file: Path, content: str | bytes) -> None:
     """
     from crisplens.core.files import unwritable, write_whole
 
-    if not file.exists() or file.is_file():
+    if not os.path.exists(file) or os.path.isfile(file):
         write_whole(file, content)
         return
     try:

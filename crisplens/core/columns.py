@@ -20,6 +20,7 @@ class JsonText(TypeDecorator[Any]):
     def __init__(self, kind: Any) -> None:
         super().__init__()
         self.kind = kind
+        self._read = msgspec.json.Decoder(kind).decode
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """The value as text."""
@@ -27,4 +28,4 @@ class JsonText(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """The text as a value."""
-        return None if value is None else msgspec.json.decode(value, type=self.kind)
+        return None if value is None else self._read(value)

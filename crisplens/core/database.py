@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -20,6 +21,7 @@ from crisplens.core.errors import RegistryError
 
 SQLITE_HEADER = b"SQLite format 3\0"
 BUSY_SECONDS = 60
+JOURNAL_TRIES = 50
 CONNECT_SECONDS = 10
 # A network that swallows everything is noticed after a minute, and not when the system gives up, in hours.
 _POSTGRESQL_OPTIONS = {
@@ -202,11 +204,18 @@ def _sqlite_url(file: Path) -> URL:
 def keep_write_ahead_log(engine: Engine) -> None:
     """Let readers and a writer work at once on SQLite, for good: the file remembers its journal's mode.
 
-    Where the file system cannot, the rollback journal stays. https://www.sqlite.org/wal.html
+    Where the file system cannot, or others keep the database busy, the mode stays. https://www.sqlite.org/wal.html
     """
-    if engine.dialect.name == "sqlite":
-        with translated_errors(), closing(engine.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA journal_mode = WAL")
+    if engine.dialect.name != "sqlite":
+        return
+    with translated_errors(), closing(engine.raw_connection()) as connection:
+        for _ in range(JOURNAL_TRIES):
+            try:
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                # Others use the database; SQLite does not wait for them here.
+                time.sleep(BUSY_SECONDS / 600)
 
 
 def use_explicit_transactions(engine: Engine) -> None:

@@ -19,7 +19,7 @@ def written_whole(file: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     So nothing that was there is lost to a full disk. Raises `InputError` when the place cannot be written or is
     taken and not to be overwritten, `RegistryError` when the disk fails.
     """
-    if file.exists() and not file.is_file():
+    if os.path.exists(file) and not os.path.isfile(file):
         raise InputError(f"{file} is not a regular file", slug="not-a-file", hint="Name a file.")
     if os.path.lexists(file) and not overwrite:
         raise InputError(f"{file} exists already", slug="exists", hint="Name another file, or pass --force.")
@@ -29,13 +29,17 @@ def written_whole(file: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     except OSError as error:
         raise unwritable(file, error) from None
     try:
-        with opened:
-            yield opened
-        part.replace(file)
-    except OSError as error:
-        raise RegistryError(
-            f"cannot write {file}: {error.strerror or error}", slug="unwritable", hint="Is the disk full?"
-        ) from None
+        try:
+            with opened:
+                yield opened
+        except OSError as error:
+            raise RegistryError(
+                f"cannot write {file}: {error.strerror or error}", slug="unwritable", hint="Is the disk full?"
+            ) from None
+        try:
+            part.replace(file)
+        except OSError as error:
+            raise unwritable(file, error) from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from crisplens.lifecycle.model import ControlAnswer
 from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.queries import ProjectRecord, load_record
 from crisplens.lifecycle.rules import PHASE_RULES
+from crisplens.registry.model import VersionRef
 from tests.conftest import ANA, BO, Files, Story, pass_phase, retold, unmet
 
 COMMON = ["checkpoint-recorded", "no-control-not-met", "approved"]
@@ -251,6 +254,52 @@ def test_what_a_phase_does_not_ask_for_keeps_it_open(
     record: ProjectRecord, phase: str, change: Change
 ) -> None:
     assert [rule.rule for rule in check_gate(change(record), phase).unmet] in ([], ["approved"])
+
+
+def grown(r: ProjectRecord, size: int) -> ProjectRecord:
+    """The record with `size` more KPIs, runs, holdouts (each made of the one before) and evaluations on them."""
+    kpi, run, evaluation = r.kpis[0], r.runs[0], r.evaluations[0]
+    holdout = next(one for one in r.dataset_versions if one.dataset == "holdout")
+    holdouts = [VersionRef("holdout", number) for number in range(1, size + 2)]
+    return replace(
+        r,
+        kpis=[*r.kpis, *(altered(kpi, name=f"kpi-{number}") for number in range(size))],
+        runs=[*r.runs, *(altered(run, name=f"run-{number}") for number in range(size))],
+        dataset_versions=[
+            *r.dataset_versions,
+            *(
+                altered(holdout, version=ref.version, derived_from=(before,), run=f"run-{before.version - 1}")
+                for before, ref in pairwise(holdouts)
+            ),
+        ],
+        evaluations=[
+            *r.evaluations,
+            *(altered(evaluation, id=f"evaluation-{ref.version}", dataset=ref) for ref in holdouts[1:]),
+        ],
+    )
+
+
+def calls_for_all_gates(r: ProjectRecord) -> int:
+    """How many Python functions are called, or generators resumed, to ask every gate."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        for phase in PHASE_RULES:
+            check_gate(r, phase)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_gates_take_as_many_steps_as_the_record_has_things(record: ProjectRecord) -> None:
+    few, many = (calls_for_all_gates(grown(record, size)) for size in (30, 300))
+    assert many < 11 * few
 
 
 def new_dataset(r: Registry, f: Files) -> None:

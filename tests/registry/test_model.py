@@ -33,11 +33,11 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 def test_the_next_version_follows_the_highest_unless_one_is_named(
     wanted: int | None, taken: list[int], version: int
 ) -> None:
-    assert next_version("a", wanted, taken) == version
+    assert next_version("a", wanted, newest=max(taken, default=0), exists=taken.__contains__) == version
 
 
 @pytest.mark.parametrize(("wanted", "slug"), [(2, "exists"), (0, "bad-reference"), (-1, "bad-reference")])
 def test_a_version_that_exists_or_cannot_be_is_refused(wanted: int, slug: str) -> None:
     with pytest.raises(InputError) as caught:
-        next_version("a", wanted, [1, 2])
+        next_version("a", wanted, newest=2, exists=[1, 2].__contains__)
     assert caught.value.slug == slug
