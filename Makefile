@@ -36,6 +36,8 @@ docs: .venv/.dev ## Write the documents that are generated from the code.
 bench: .venv/.dev ## Measure start-up, recording and drift checks beside others, as ratios.
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/recording_peers.py
+	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/gates.py
 	$(BIN)/python benchmarks/drift_check.py
 	$(BIN)/python benchmarks/drift_accuracy.py --pairs 6
 	$(BIN)/python benchmarks/report_size.py

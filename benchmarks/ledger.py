@@ -148,7 +148,7 @@ class Bare:
 
 def measure_recording(folder: Path, rounds: int) -> None:
     """Single recordings beside bare sqlite3, and a batch beside single ones."""
-    registry = make_registry(folder)
+    registry, batches = make_registry(folder / "singly"), make_registry(folder / "together")
     bare = Bare(registry, folder / "bare.db")
     ours, theirs, commands, their_commands, together = [], [], [], [], []
     number, each = 0, 300
@@ -159,10 +159,8 @@ def measure_recording(folder: Path, rounds: int) -> None:
             lambda: [registry.checkpoint.record("evaluation", summary="Fine.") for _ in range(each)]
         )
         more, spent_on_commands = bare.catch_up()
-        number += 10 * each
-        batch = seconds(lambda first=number: append_together(registry, first, 10_000)) / 10_000  # type: ignore[misc]
         number += 10_000
-        bare.catch_up()
+        batch = seconds(lambda first=number: append_together(batches, first, 10_000)) / 10_000  # type: ignore[misc]
         if counted:
             ours.append(single * 1000)
             theirs.append(spent / events * 1000)
@@ -170,7 +168,8 @@ def measure_recording(folder: Path, rounds: int) -> None:
             their_commands.append(spent_on_commands / more * 1000)
             together.append(batch * 1000)
     bare.connection.close()
-    registry.engine.dispose()
+    for one in (registry, batches):
+        one.engine.dispose()
     median = statistics.median
     say("one event per transaction / sqlite3, the same rows", median(ours), median(theirs), "ms", 3)
     say("one event of 10,000 in a transaction / one alone", median(together), median(ours), "ms", 0.1)

@@ -64,8 +64,7 @@ def demands_signature(record: ProjectRecord, phase: str) -> bool:
 
 def approval_of(record: ProjectRecord, checkpoint: Checkpoint) -> Approval | None:
     """The last decision on a checkpoint."""
-    decisions = [one for one in record.approvals if one.checkpoint == checkpoint.id]
-    return decisions[-1] if decisions else None
+    return record.last_decisions.get(checkpoint.id)
 
 
 def _checkpoint_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 from sqlalchemy import select
@@ -40,7 +41,8 @@ from crisplens.registry.deployments.queries import Deployment, list_deployments
 from crisplens.registry.keys.model import Keyring
 from crisplens.registry.keys.queries import load_keyring
 from crisplens.registry.lineage.model import Graph
-from crisplens.registry.lineage.queries import project_lineage
+from crisplens.registry.lineage.queries import draw_lineage
+from crisplens.registry.model import VersionRef
 from crisplens.registry.models.queries import (
     Evaluation,
     ModelVersion,
@@ -125,7 +127,6 @@ class ProjectRecord:
     model_versions: list[ModelVersion]
     evaluations: list[Evaluation]
     deployments: list[Deployment]
-    lineage: Graph
     monitors: list[Monitor]
     checks: list[Check]
     incidents: list[Incident]
@@ -142,6 +143,41 @@ class ProjectRecord:
         """The current cycle."""
         return self.cycles[-1]
 
+    @cached_property
+    def lineage(self) -> Graph:
+        """How all this hangs together."""
+        return draw_lineage(
+            data_sources=self.data_sources,
+            dataset_versions=self.dataset_versions,
+            runs=self.runs,
+            model_versions=self.model_versions,
+            evaluations=self.evaluations,
+            deployments=self.deployments,
+        )
+
+    @cached_property
+    def runs_by_name(self) -> dict[str, Run]:
+        """The runs, each under its name."""
+        return {one.name: one for one in self.runs}
+
+    @cached_property
+    def datasets_by_ref(self) -> dict[VersionRef, DatasetVersion]:
+        """The dataset versions, each under its reference."""
+        return {one.ref: one for one in self.dataset_versions}
+
+    @cached_property
+    def evaluations_by_model(self) -> dict[VersionRef, list[Evaluation]]:
+        """The evaluations of each model version that has any, in the order of recording."""
+        found: dict[VersionRef, list[Evaluation]] = {}
+        for one in self.evaluations:
+            found.setdefault(one.model, []).append(one)
+        return found
+
+    @cached_property
+    def last_decisions(self) -> dict[str, Approval]:
+        """The last decision on each checkpoint that has any, by the checkpoint's id."""
+        return {one.checkpoint: one for one in self.approvals}
+
 
 def load_record(session: Session, project: str) -> ProjectRecord:
     """Everything a project has recorded. Raises `InputError` when there is no such project."""
@@ -156,7 +192,6 @@ def load_record(session: Session, project: str) -> ProjectRecord:
         model_versions=list_model_versions(session, project),
         evaluations=list_evaluations(session, project),
         deployments=list_deployments(session, project),
-        lineage=project_lineage(session, project),
         monitors=list_monitors(session, project),
         checks=list_checks(session, project),
         incidents=list_incidents(session, project),
@@ -190,14 +225,13 @@ def list_checkpoints(session: Session, project: str, phase: str | None = None) -
     query = select(CheckpointRow).filter_by(project=project)
     if phase is not None:
         query = query.filter_by(phase=phase)
-    return views(session.scalars(query.order_by(CheckpointRow.seq)), Checkpoint)
+    return views(session.connection().execute(query.order_by(CheckpointRow.seq)), Checkpoint)
 
 
 def list_approvals(session: Session, project: str) -> list[Approval]:
     """The project's decisions on checkpoints, in the order of recording."""
-    return views(
-        session.scalars(select(ApprovalRow).filter_by(project=project).order_by(ApprovalRow.seq)), Approval
-    )
+    query = select(ApprovalRow).filter_by(project=project).order_by(ApprovalRow.seq)
+    return views(session.connection().execute(query), Approval)
 
 
 def get_approval(session: Session, project: str, id: str) -> Approval:

@@ -36,11 +36,8 @@ def sources_governed(s: Situation) -> Outcome:
 
 def data_traced(s: Situation) -> Outcome:
     """Does every dataset in use reach a source?"""
-    holes = {
-        hole
-        for one in s.data_in_use
-        for hole in s.record.lineage.holes(f"{NodeKind.DATASET_VERSION}:{one.ref}")
-    }
+    starts = [f"{NodeKind.DATASET_VERSION}:{one.ref}" for one in s.data_in_use]
+    holes = set(s.record.lineage.holes(*starts))
     met = bool(s.data_in_use) and not holes
     return Outcome(
         met, "; ".join(sorted(holes)) or ("every dataset does" if met else "no data"), data_basis(s)
@@ -49,8 +46,7 @@ def data_traced(s: Situation) -> Outcome:
 
 def preparation_recorded(s: Situation) -> Outcome:
     """Is every derived dataset made by a run with a code version?"""
-    with_code = {run.name for run in s.record.runs if run.code_version}
-    gaps = [one.ref for one in s.data_in_use if one.derived_from and one.run not in with_code]
+    gaps = [one.ref for one in s.data_in_use if one.derived_from and not s.made_by_code(one)]
     return Outcome(
         not gaps, f"without: {listed(gaps)}" if gaps else "every derived dataset is", data_basis(s)
     )
@@ -81,9 +77,8 @@ def findings_kept(s: Situation) -> Outcome:
 
 def training_data_derivable(s: Situation) -> Outcome:
     """Was each training dataset taken from a source or made by a run with a code version?"""
-    with_code = {run.name for run in s.record.runs if run.code_version}
     used = [s.dataset(ref) for ref in s.subject.datasets] if s.subject else s.data_in_use
-    gaps = [one.ref for one in used if not one.source and one.run not in with_code]
+    gaps = [one.ref for one in used if not one.source and not s.made_by_code(one)]
     met = bool(used) and not gaps
     return Outcome(met, "every one was" if met else f"not: {listed(gaps, 'no data is named')}", data_basis(s))
 
@@ -92,9 +87,9 @@ def same_feature_code(s: Situation) -> Outcome:
     """Were training and evaluation data made by the same code?"""
     if s.subject is None or s.evaluation is None:
         return Outcome(True, "nothing to compare yet")
-    code = {run.name: run.code_version for run in s.record.runs}
-    refs = [*s.subject.datasets, s.evaluation.dataset]
-    versions = {code.get(run) for ref in refs if (run := s.dataset(ref).run)}
+    names = [s.dataset(ref).run for ref in (*s.subject.datasets, s.evaluation.dataset)]
+    runs = [s.record.runs_by_name.get(name) for name in names if name]
+    versions = {run.code_version if run else None for run in runs}
     return Outcome(
         len(versions) <= 1,
         listed(sorted(str(one) for one in versions), "taken as they came"),

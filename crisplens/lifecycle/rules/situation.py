@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from crisplens.registry.deployments.model import is_production
@@ -26,45 +27,50 @@ class Situation:
     subject: ModelVersion | None
     checkpoint: Checkpoint | None
 
-    @property
+    @cached_property
     def run(self) -> Run | None:
         """The run that made the subject."""
         name = self.subject.run if self.subject else None
-        return next((run for run in self.record.runs if run.name == name), None)
+        return self.record.runs_by_name.get(name) if name else None
 
-    @property
+    @cached_property
     def evaluation(self) -> Evaluation | None:
         """The subject's newest evaluation on data that did not train it."""
         if self.subject is None:
             return None
         trained_on = training_digests(self.record, self.subject)
-        evaluations = [one for one in self.record.evaluations if one.model == self.subject.ref]
-        held_out = [one for one in evaluations if self.dataset(one.dataset).digest not in trained_on]
-        return held_out[-1] if held_out else None
+        newest_first = reversed(self._evaluations)
+        held_out = (one for one in newest_first if self.dataset(one.dataset).digest not in trained_on)
+        return next(held_out, None)
 
-    @property
+    @cached_property
     def deployment(self) -> Deployment | None:
         """The deployment in force in production."""
         production = [one for one in self.record.deployments if is_production(one.environment)]
         return production[-1] if production else None
 
-    @property
+    @cached_property
     def data_in_use(self) -> list[DatasetVersion]:
         """The dataset versions that the subject and its evaluations rest on; all, until the cycle has a model."""
         if self.subject is None or self.subject.seq < self.record.cycle.seq:
             return self.record.dataset_versions
         starts = [f"{NodeKind.MODEL_VERSION}:{self.subject.ref}"]
-        starts += [
-            f"{NodeKind.EVALUATION}:{one.id}"
-            for one in self.record.evaluations
-            if one.model == self.subject.ref
-        ]
+        starts += [f"{NodeKind.EVALUATION}:{one.id}" for one in self._evaluations]
         ids = self.record.lineage.origins(*starts)
         return [one for one in self.record.dataset_versions if f"{NodeKind.DATASET_VERSION}:{one.ref}" in ids]
 
     def dataset(self, ref: VersionRef) -> DatasetVersion:
         """The dataset version of that reference."""
-        return next(one for one in self.record.dataset_versions if one.ref == ref)
+        return self.record.datasets_by_ref[ref]
+
+    def made_by_code(self, one: DatasetVersion) -> bool:
+        """Whether a run with a code version made it."""
+        run = self.record.runs_by_name.get(one.run) if one.run else None
+        return run is not None and bool(run.code_version)
+
+    @property
+    def _evaluations(self) -> list[Evaluation]:
+        return self.record.evaluations_by_model.get(self.subject.ref, []) if self.subject else []
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,9 @@ class Rule:
 
 def training_digests(record: ProjectRecord, version: ModelVersion) -> set[str]:
     """Content digests of the dataset versions that trained a model version, its run's included."""
-    refs = set(version.datasets)
-    refs |= {ref for run in record.runs if run.name == version.run for ref in run.used_datasets}
-    return {one.digest for one in record.dataset_versions if one.ref in refs}
+    run = record.runs_by_name.get(version.run) if version.run else None
+    refs = {*version.datasets, *(run.used_datasets if run else ())}
+    return {record.datasets_by_ref[ref].digest for ref in refs if ref in record.datasets_by_ref}
 
 
 def listed(names: Iterable[object], none: str = "none") -> str:

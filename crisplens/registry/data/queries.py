@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
@@ -48,7 +48,12 @@ class DatasetVersion(View, frozen=True, kw_only=True):
 def list_data_sources(session: Session, project: str) -> list[DataSource]:
     """The project's data sources, by name."""
     query = select(DataSourceRow).filter_by(project=project).order_by(DataSourceRow.name)
-    return views(session.scalars(query), DataSource)
+    return views(session.connection().execute(query), DataSource)
+
+
+def find_data_source(session: Session, project: str, name: str) -> DataSource | None:
+    """The project's data source of this name, if any."""
+    return find_view(session, DataSourceRow, (project, name), DataSource)
 
 
 def list_dataset_versions(session: Session, project: str, dataset: str | None = None) -> list[DatasetVersion]:
@@ -57,13 +62,24 @@ def list_dataset_versions(session: Session, project: str, dataset: str | None = 
     if dataset is not None:
         query = query.filter_by(dataset=dataset)
     query = query.order_by(DatasetVersionRow.dataset, DatasetVersionRow.version)
-    return views(session.scalars(query), DatasetVersion)
+    return views(session.connection().execute(query), DatasetVersion)
+
+
+def newest_dataset_version(session: Session, project: str, dataset: str) -> int:
+    """The highest version of a dataset; 0 when it has none."""
+    query = select(func.max(DatasetVersionRow.version)).filter_by(project=project, dataset=dataset)
+    return session.scalar(query) or 0
+
+
+def find_dataset_version(session: Session, project: str, ref: VersionRef) -> DatasetVersion | None:
+    """The project's dataset version of this reference, if any."""
+    return find_view(session, DatasetVersionRow, (project, ref.name, ref.version), DatasetVersion)
 
 
 def get_dataset_version(session: Session, project: str, reference: str | VersionRef) -> DatasetVersion:
     """One dataset version. Raises `InputError` with the nearest names when there is none."""
     ref = parse_reference("dataset", reference)
-    found = find_view(session, DatasetVersionRow, (project, ref.name, ref.version), DatasetVersion)
+    found = find_dataset_version(session, project, ref)
     if found is None:
         refs = [str(version.ref) for version in list_dataset_versions(session, project)]
         raise unknown_name(

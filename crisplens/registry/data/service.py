@@ -16,9 +16,10 @@ from crisplens.registry.data.events import DatasetVersionAdded, DataSourceSet
 from crisplens.registry.data.queries import (
     DatasetVersion,
     DataSource,
+    find_data_source,
+    find_dataset_version,
     get_dataset_version,
-    list_data_sources,
-    list_dataset_versions,
+    newest_dataset_version,
 )
 from crisplens.registry.data.tables import DataSourceRow
 from crisplens.registry.model import VersionRef, parse_reference
@@ -83,11 +84,13 @@ def add_data(
         get_dataset_version(work.session, work.project, parent)
     if run is not None:
         get_run(work.session, work.project, run)
-    taken = {known.version for known in list_dataset_versions(work.session, work.project, name)}
-    version = next_version(name, version, taken)
-    if source is not None and source not in {
-        known.name for known in list_data_sources(work.session, work.project)
-    }:
+    version = next_version(
+        name,
+        version,
+        newest=newest_dataset_version(work.session, work.project, name),
+        exists=lambda number: _exists(work, VersionRef(name, number)),
+    )
+    if source is not None and find_data_source(work.session, work.project, source) is None:
         set_data_source(work, source, owner=owner)
     event = DatasetVersionAdded(
         dataset=name,
@@ -100,3 +103,7 @@ def add_data(
     )
     append(work, event)
     return get_dataset_version(work.session, work.project, VersionRef(name, version))
+
+
+def _exists(work: UnitOfWork, ref: VersionRef) -> bool:
+    return find_dataset_version(work.session, work.project, ref) is not None

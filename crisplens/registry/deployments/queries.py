@@ -25,4 +25,4 @@ class Deployment(View, frozen=True, kw_only=True):
 def list_deployments(session: Session, project: str) -> list[Deployment]:
     """The project's deployments, in the order of recording; the last one of an environment is in force."""
     query = select(DeploymentRow).filter_by(project=project).order_by(DeploymentRow.seq)
-    return views(session.scalars(query), Deployment)
+    return views(session.connection().execute(query), Deployment)

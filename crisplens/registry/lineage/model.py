@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cached_property
 
 import msgspec
 
@@ -52,7 +53,7 @@ class Edge(msgspec.Struct, frozen=True):
     target: str
 
 
-class Graph(msgspec.Struct, frozen=True):
+class Graph(msgspec.Struct, frozen=True, dict=True):
     """Nodes by the order of recording, and the edges between them."""
 
     nodes: tuple[Node, ...]
@@ -60,34 +61,44 @@ class Graph(msgspec.Struct, frozen=True):
 
     def around(self, start: str) -> Graph:
         """What `start` came from and what came from it."""
-        return self._keep(self.origins(start) | reach([start], self._neighbours(later=True)))
+        return self._keep(self.origins(start) | reach([start], self._later))
 
     def origins(self, *starts: str) -> set[str]:
         """The ids of `starts` and of everything that they came from."""
-        return reach(starts, self._neighbours())
+        return reach(starts, self._earlier)
 
     def upstream(self, start: str) -> Graph:
         """What `start` came from."""
         return self._keep(self.origins(start))
 
-    def holes(self, start: str) -> list[str]:
-        """Why the lineage of `start` does not reach data sources everywhere, one line a hole."""
-        came_from = self.upstream(start)
-        has_origin = {edge.source for edge in came_from.edges}
+    def holes(self, *starts: str) -> list[str]:
+        """Why the lineage of `starts` does not reach data sources everywhere, one line a hole."""
+        if not self._without_origin:
+            return []
+        came_from = self.origins(*starts)
         return [
             f"{node.name} names neither a data source nor what it was derived from"
             if node.kind is NodeKind.DATASET_VERSION
             else f"{node.name} names no data that it was made from"
-            for node in came_from.nodes
-            if node.id not in has_origin and node.kind is not NodeKind.DATA_SOURCE
+            for node in self._without_origin
+            if node.id in came_from
         ]
 
-    def _neighbours(self, *, later: bool = False) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for edge in self.edges:
-            start, end = (edge.target, edge.source) if later else (edge.source, edge.target)
-            found.setdefault(start, []).append(end)
-        return found
+    @cached_property
+    def _without_origin(self) -> list[Node]:
+        return [
+            node
+            for node in self.nodes
+            if node.kind is not NodeKind.DATA_SOURCE and node.id not in self._earlier
+        ]
+
+    @cached_property
+    def _earlier(self) -> dict[str, list[str]]:
+        return _grouped((edge.source, edge.target) for edge in self.edges)
+
+    @cached_property
+    def _later(self) -> dict[str, list[str]]:
+        return _grouped((edge.target, edge.source) for edge in self.edges)
 
     def _keep(self, ids: set[str]) -> Graph:
         return Graph(
@@ -106,3 +117,10 @@ def reach(starts: Iterable[str], neighbours: dict[str, list[str]]) -> set[str]:
                 seen.add(neighbour)
                 waiting.append(neighbour)
     return seen
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one, other in pairs:
+        found.setdefault(one, []).append(other)
+    return found

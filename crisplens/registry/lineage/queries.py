@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy.orm import Session
 
@@ -24,13 +24,33 @@ Part = tuple[Node, list[Edge]]
 
 def project_lineage(session: Session, project: str) -> Graph:
     """Everything that the project recorded, and how it hangs together."""
+    return draw_lineage(
+        data_sources=list_data_sources(session, project),
+        dataset_versions=list_dataset_versions(session, project),
+        runs=list_runs(session, project),
+        model_versions=list_model_versions(session, project),
+        evaluations=list_evaluations(session, project),
+        deployments=list_deployments(session, project),
+    )
+
+
+def draw_lineage(
+    *,
+    data_sources: Iterable[DataSource],
+    dataset_versions: Iterable[DatasetVersion],
+    runs: Iterable[Run],
+    model_versions: Iterable[ModelVersion],
+    evaluations: Iterable[Evaluation],
+    deployments: Iterable[Deployment],
+) -> Graph:
+    """How these things, a project's, hang together."""
     parts = [
-        *map(_data_source, list_data_sources(session, project)),
-        *map(_dataset, list_dataset_versions(session, project)),
-        *map(_run, list_runs(session, project)),
-        *map(_model, list_model_versions(session, project)),
-        *map(_evaluation, list_evaluations(session, project)),
-        *map(_deployment, list_deployments(session, project)),
+        *map(_data_source, data_sources),
+        *map(_dataset, dataset_versions),
+        *map(_run, runs),
+        *map(_model, model_versions),
+        *map(_evaluation, evaluations),
+        *map(_deployment, deployments),
     ]
     return Graph(tuple(node for node, _ in parts), tuple(edge for _, edges in parts for edge in edges))
 

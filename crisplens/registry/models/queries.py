@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
@@ -46,13 +46,24 @@ def list_model_versions(session: Session, project: str, model: str | None = None
     query = select(ModelVersionRow).filter_by(project=project)
     if model is not None:
         query = query.filter_by(model=model)
-    return views(session.scalars(query.order_by(ModelVersionRow.seq)), ModelVersion)
+    return views(session.connection().execute(query.order_by(ModelVersionRow.seq)), ModelVersion)
+
+
+def newest_model_version(session: Session, project: str, model: str) -> int:
+    """The highest version of a model; 0 when it has none."""
+    query = select(func.max(ModelVersionRow.version)).filter_by(project=project, model=model)
+    return session.scalar(query) or 0
+
+
+def find_model_version(session: Session, project: str, ref: VersionRef) -> ModelVersion | None:
+    """The project's model version of this reference, if any."""
+    return find_view(session, ModelVersionRow, (project, ref.name, ref.version), ModelVersion)
 
 
 def get_model_version(session: Session, project: str, reference: str | VersionRef) -> ModelVersion:
     """One model version. Raises `InputError` with the nearest names when there is none."""
     ref = parse_reference("model", reference)
-    found = find_view(session, ModelVersionRow, (project, ref.name, ref.version), ModelVersion)
+    found = find_model_version(session, project, ref)
     if found is None:
         refs = [str(version.ref) for version in list_model_versions(session, project)]
         raise unknown_name(
@@ -66,8 +77,8 @@ def get_model_version(session: Session, project: str, reference: str | VersionRe
 
 def check_model(session: Session, project: str, name: str) -> str:
     """`name` if the project has a model of that name, else `InputError` with the nearest names."""
-    names = {version.model for version in list_model_versions(session, project)}
-    if name not in names:
+    if not newest_model_version(session, project, name):
+        names = session.scalars(select(ModelVersionRow.model).filter_by(project=project))
         raise unknown_name(
             "model", name, names, none_yet="Register one with `crisplens model register NAME FILE`."
         )
@@ -77,4 +88,4 @@ def check_model(session: Session, project: str, name: str) -> str:
 def list_evaluations(session: Session, project: str) -> list[Evaluation]:
     """The project's evaluations, in the order of recording."""
     query = select(EvaluationRow).filter_by(project=project).order_by(EvaluationRow.seq)
-    return views(session.scalars(query), Evaluation)
+    return views(session.connection().execute(query), Evaluation)

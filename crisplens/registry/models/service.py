@@ -20,8 +20,9 @@ from crisplens.registry.models.model import Part
 from crisplens.registry.models.queries import (
     Evaluation,
     ModelVersion,
+    find_model_version,
     get_model_version,
-    list_model_versions,
+    newest_model_version,
 )
 from crisplens.registry.models.tables import EvaluationRow
 from crisplens.registry.projects.queries import get_project
@@ -56,8 +57,12 @@ def register_model(
         trained_on |= dict.fromkeys(get_run(work.session, work.project, run).used_datasets)
     for ref in trained_on:
         get_dataset_version(work.session, work.project, ref)
-    taken = {known.version for known in list_model_versions(work.session, work.project, name)}
-    version = next_version(name, version, taken)
+    version = next_version(
+        name,
+        version,
+        newest=newest_model_version(work.session, work.project, name),
+        exists=lambda number: _exists(work, VersionRef(name, number)),
+    )
     append(
         work,
         ModelVersionRegistered(
@@ -104,6 +109,10 @@ def record_evaluation(
     )
     append(work, event)
     return get_view(work.session, EvaluationRow, (work.project, event.id), Evaluation)
+
+
+def _exists(work: UnitOfWork, ref: VersionRef) -> bool:
+    return find_model_version(work.session, work.project, ref) is not None
 
 
 def _parts(parts: Mapping[str, Metrics] | None) -> tuple[Part, ...]:

@@ -74,4 +74,5 @@ def find_goal(session: Session, project: str) -> Goal | None:
 
 def list_kpis(session: Session, project: str) -> list[Kpi]:
     """The project's KPIs, by name."""
-    return views(session.scalars(select(KpiRow).filter_by(project=project).order_by(KpiRow.name)), Kpi)
+    query = select(KpiRow).filter_by(project=project).order_by(KpiRow.name)
+    return views(session.connection().execute(query), Kpi)

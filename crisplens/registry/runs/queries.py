@@ -28,7 +28,8 @@ class Run(View, frozen=True, kw_only=True):
 
 def list_runs(session: Session, project: str) -> list[Run]:
     """The project's runs, in the order of recording."""
-    return views(session.scalars(select(RunRow).filter_by(project=project).order_by(RunRow.seq)), Run)
+    query = select(RunRow).filter_by(project=project).order_by(RunRow.seq)
+    return views(session.connection().execute(query), Run)
 
 
 def find_run(session: Session, project: str, name: str) -> Run | None:
