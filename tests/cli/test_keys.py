@@ -261,6 +261,8 @@ def test_the_whole_way_of_keys_heads_and_proofs(run: Run, story: Path) -> None:
     made_key = do(f"key generate {NAME}")
     assert stat.S_IMODE(KEY.stat().st_mode) == 0o600
     vkey = made_key.out.splitlines()[1]
+    # The key itself is base64 and may hold a plus sign, too.
+    key_id = "+".join(vkey.split("+")[:2])
     assert vkey == public_key(run)
     assert "Give the line above to auditors" in made_key.out
     assert (
@@ -278,12 +280,12 @@ def test_the_whole_way_of_keys_heads_and_proofs(run: Run, story: Path) -> None:
     kept = "--against head.note --against head.txt --against approval.tlog-proof"
     verified_by = do(f"audit verify {kept} --key {vkey}")
     assert "ok  consistency 3 kept heads" in verified_by.out
-    assert f"signed by {vkey.rpartition('+')[0]}" in verified_by.out
+    assert f"signed by {key_id}" in verified_by.out
     note = "taken for genuine because it came first"
     assert note in do("audit verify").out
     assert note not in verified_by.out
     do("key generate x --key-file second.key")
-    revoked = do(f"key revoke {vkey.rpartition('+')[0]} --reason rotated")
+    revoked = do(f"key revoke {key_id} --reason rotated")
     assert "counts no more from event" in revoked.out
     do(f"audit verify {kept} --key {vkey}")
     assert "rotated" in do("key list").out
