@@ -23,6 +23,7 @@ from crisplens.ledger.notes import NoteSigner
 from crisplens.ledger.past import Past
 from crisplens.ledger.points import Point, resolve_point
 from crisplens.ledger.service import flush, lock_head
+from crisplens.lifecycle.roles.service import authorise
 from crisplens.registry.keys.files import load_signer
 from crisplens.registry.projects.queries import get_project
 from crisplens.transactions import JoinedCommands
@@ -95,6 +96,7 @@ class Registry:
         self.project = nouns.Projects(self)
         self.goal = nouns.Goals(self)
         self.kpi = nouns.Kpis(self)
+        self.cost = nouns.Costs(self)
         self.source = nouns.Sources(self)
         self.data = nouns.Data(self)
         self.run = nouns.Runs(self)
@@ -104,9 +106,16 @@ class Registry:
         self.key = nouns.Keys(self)
         self.lineage = nouns.Lineage(self)
         self.checkpoint = nouns.Checkpoints(self)
+        self.control = nouns.Controls(self)
+        self.policy = nouns.Policies(self)
+        self.role = nouns.Roles(self)
+        self.risk = nouns.Risks(self)
         self.gate = nouns.Gates(self)
+        self.override = nouns.Overrides(self)
         self.approval = nouns.Approvals(self)
         self.cycle = nouns.Cycles(self)
+        self.status = nouns.Status(self)
+        self.coverage = nouns.Frameworks(self)
         self.deployment = nouns.Deployments(self)
         self.monitor = nouns.Monitors(self)
         self.incident = nouns.Incidents(self)
@@ -198,6 +207,7 @@ class Registry:
                 now=clock.now(),
                 evidence=self.configuration.open_evidence(),
                 project_name=self.configuration.project,
+                authorise=authorise,
             )
 
     @contextmanager

@@ -20,6 +20,19 @@ from crisplens.cli.main import COMMANDS, cli
 from crisplens.core.error_pages import ERROR_PAGES
 from crisplens.ledger.model import EVENT_TYPES, Envelope
 from crisplens.lifecycle.phases import list_phases
+from crisplens.lifecycle.policies.model import (
+    ApprovalDemand,
+    Condition,
+    ControlDemand,
+    Doors,
+    EvidenceDemand,
+    Example,
+    MetricDemand,
+    Overrides,
+    PhasePolicy,
+    Policy,
+)
+from crisplens.lifecycle.policies.view import VIEW
 from crisplens.lifecycle.rules import PHASE_RULES
 
 HERE = Path(__file__).parent
@@ -121,7 +134,8 @@ def phase_pages() -> Iterator[str]:
     yield "# Phases, controls and gates\n"
     yield "Ten phases, each with its place in CRISP-DM 1.0 and in the current AWS ML Lens. The descriptions are ours.\n"
     yield "Every gate also asks that a checkpoint is recorded in the current cycle, that none of its controls is"
-    yield "answered `not-met`, and that someone other than its author approved it as it stands.\n"
+    yield "answered `not-met`, and that the approvals stand which the project's [policy](governance.md#policies) demands;"
+    yield "the policy may leave rules out and demand more.\n"
     for phase in list_phases():
         yield f"## {phase.id}: {phase.title}\n\n{phase.description}\n"
         yield f"CRISP-DM 1.0: {', '.join(phase.crisp_dm)}. ML Lens: [{phase.lens_phase}]({phase.source}).\n"
@@ -134,6 +148,33 @@ def phase_pages() -> Iterator[str]:
         yield ""
 
 
+def policy_view() -> Iterator[str]:
+    """The fields of a policy, and the names that its conditions can ask about."""
+    yield "# Policies: fields, and the view of the record\n"
+    yield "What a policy in YAML can say ([how to use it](governance.md#policies)), and what its conditions can ask about.\n"
+    for kind in (
+        Policy,
+        PhasePolicy,
+        ControlDemand,
+        EvidenceDemand,
+        MetricDemand,
+        ApprovalDemand,
+        Condition,
+        Overrides,
+        Doors,
+        Example,
+    ):
+        yield f"## {kind.__name__}\n\n{_doc(kind)}\n\n| field | type |\n|---|---|"
+        hints = typing.get_type_hints(kind)
+        for name, written in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
+            yield f"| `{written}` | {_type(hints[name])} |"
+        yield ""
+    yield "## The view\n"
+    yield "Names that conditions, and the `given` of examples, can use, with their CEL types.\n"
+    yield "| name | type | |\n|---|---|---|"
+    yield from (f"| `{name}` | `{one.type}` | {one.about} |" for name, one in VIEW.items())
+
+
 def _doc(kind: type) -> str:
     return " ".join((kind.__doc__ or "").split())
 
@@ -144,6 +185,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "schema.md": schema_page,
     "errors.md": error_pages,
     "phases.md": phase_pages,
+    "policy-view.md": policy_view,
 }
 
 

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -26,6 +27,7 @@ from sqlalchemy import Connection, Engine, Inspector, create_engine, inspect, ma
 from crisplens import migrations
 from crisplens.api import Registry, connect
 from crisplens.audit import Verification
+from crisplens.core.content_store import LocalStore
 from crisplens.core.database import open_engine
 from crisplens.core.errors import CrisplensError
 from crisplens.core.work import UnitOfWork
@@ -418,7 +420,9 @@ FIRST_PHASES = tuple(phase.id for phase in list_phases()[:8])
 def tell_first_cycle(registry: Registry, files: Files) -> None:
     """From the goal to a watched model in production, every phase approved."""
     other = registry.acting_as(BO)
-    registry.project.add("churn", title="Churn", risk="high", description="Who will leave?")
+    registry.project.add(
+        "churn", title="Churn", risk="high", policy="standard", description="Who will leave?"
+    )
     state_goal(registry)
     registry.model.register("by-hand", files.text("if tenure < 3"))
     train(registry, files, 1)
@@ -457,6 +461,7 @@ def tell_second_cycle(registry: Registry, files: Files) -> None:
     trust_people(registry)
     registry.gate.demand("evaluation", "required", reason="the auditor asked for it")
     registry.checkpoint.record("evaluation", controls={"EV-1": ("met", "reviewed")})
+    registry.approval.request("evaluation")
     SshPerson(BO).approve(other, "evaluation", reason="Better on every slice.")
     registry.gate.demand("evaluation", "optional", reason="Bo's laptop is at the repair shop")
     registry.gate.demand("monitoring", "required", reason="from now on")
@@ -469,8 +474,106 @@ def tell_second_cycle(registry: Registry, files: Files) -> None:
     ci.monitor.run("nightly", current=drifted)
     other.trigger.dismiss("trigger-2", reason="a test load")
     ci.monitor.run("nightly", current=str(files.table("live-4.csv", shift=90)))
+    tell_governance(registry, files)
     registry.kpi.set("f1", target="0.4")
     registry.cycle.open(reason="the yearly one")
+
+
+OWN_POLICY = """
+policy: house
+version: 1
+title: What the house asks for
+extends: standard@1
+overrides: {roles: [administrator]}
+doors: {cycle: [business-goal]}
+phases:
+  problem-framing:
+    conditions:
+      - id: a-baseline
+        title: Something is to be beaten
+        expression: size(kpis.baselines) > 0
+"""
+OWN_CATALOGUE = """
+catalogue: house-rules
+version: "2026"
+title: House rules
+controls:
+  - {id: HR-1, title: Somebody answers for it, phases: [business-goal]}
+"""
+# A day that is long past when the tests run, and one that is far away.
+LONG_AGO, FAR_AWAY = "2026-01-31", "2099-12-31"
+
+
+def tell_governance(registry: Registry, files: Files) -> None:
+    """Roles, a policy of its own, a catalogue, risks, money, requests, an override, replaced data, lost evidence."""
+    other, today = registry.acting_as(BO), datetime.now(UTC).date().isoformat()
+    registry.cost.record(
+        "training", "812.40", start=LONG_AGO, note="the first bill", evidence=files.text("a bill", "bill.txt")
+    )
+    registry.cost.record("data", "9.60", start=LONG_AGO)
+    registry.kpi.observe("auc", "0.81", start=LONG_AGO, end=LONG_AGO, worth="90000", note="first quarter")
+    registry.kpi.observe("latency_ms", 97, start=LONG_AGO)
+    registry.control.import_(files.text(OWN_CATALOGUE, "house-rules.yaml"))
+    registry.risk.add(
+        "Members of a new plan",
+        description="Nobody like them was in the training data.",
+        likelihood="possible",
+        impact="major",
+        mitigation="watched by a monitor",
+        review_by=LONG_AGO,
+        controls=["HR-1"],
+    )
+    registry.risk.add("Labels come late", likelihood="rare", impact="minor", review_by=FAR_AWAY)
+    registry.risk.update("risk-1", mitigation="watched by a monitor, and by Bo")
+    other.risk.review("risk-2", note="still so", review_by=FAR_AWAY)
+    registry.risk.close("risk-2", reason="they come daily now")
+    registry.checkpoint.record(
+        "business-goal", controls={"HR-1": ("met", "Bo does"), "BG-1": ("met", "asked")}
+    )
+    registry.approval.request("business-goal", approvers=[BO], until=FAR_AWAY, note="for the new year")
+    other.approval.grant("business-goal", reason="goes on")
+    registry.checkpoint.record("problem-framing", controls={"PF-1": ("met", "as before")})
+    asked = registry.approval.request("problem-framing", note="too early")
+    registry.approval.withdraw(asked.id, reason="not yet")
+    decided = other.approval.request_changes("problem-framing", reason="Say which metric.")
+    other.approval.withdraw(decided.id, reason="said elsewhere")
+    registry.role.grant(ANA, "administrator", reason="started the project")
+    for person, role, phases in (
+        (BO, "approver", ["evaluation", "business-goal", "problem-framing"]),
+        (BO, "contributor", []),
+        (CI, "contributor", []),
+        ("cy@example.org", "viewer", []),
+    ):
+        registry.role.grant(person, role, phases=phases)
+    registry.role.withdraw("role-5", reason="left")
+    other.approval.delegate("dee@example.org", until=FAR_AWAY, reason="on leave", phases=["evaluation"])
+    other.approval.end_delegation("delegation-1", reason="back again")
+    other.approval.delegate("dee@example.org", until=FAR_AWAY, reason="on leave again")
+    registry.policy.adopt(files.text(OWN_POLICY, "house.yaml"), reason="agreed with risk management")
+    registry.override.grant(
+        "problem-framing", reason="the regulator waits", role="administrator", until=today
+    )
+    registry.role.grant(BO, "auditor")
+    other.override.review("override-1", outcome="justified", note="the regulator did wait")
+    registry.model.promote("churn-gbm@2", note="from now on")
+    registry.data.replace("raw@1", by="raw@2", reason="the export lacked a week")
+    registry.override.grant(
+        "evaluation", reason="version 2 has to serve meanwhile", role="administrator", until=today
+    )
+    lose_evidence(registry, "business-goal.md")
+    assert registry.evidence.check() == []
+    lose_evidence(registry, "bill.txt")
+    registry.cycle.close(note="done for this year")
+
+
+def lose_evidence(registry: Registry, name: str) -> None:
+    """Let a check find an evidence file gone; it is back before the next one."""
+    store = registry.configuration.open_evidence()
+    assert isinstance(store, LocalStore)
+    place = store.path(registry.evidence.show(name).digest)
+    aside = place.rename(place.with_suffix(".aside"))
+    assert [one.name for one in registry.evidence.check()] == [name]
+    aside.rename(place)
 
 
 def assert_refused(

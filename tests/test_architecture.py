@@ -40,6 +40,17 @@ PURE = [
     "lifecycle.rules",
     "lifecycle.gates",
     "lifecycle.phases",
+    "lifecycle.standing",
+    "lifecycle.facts",
+    "lifecycle.catalogues.model",
+    "lifecycle.catalogues.crosswalk",
+    "lifecycle.policies.model",
+    "lifecycle.policies.view",
+    "lifecycle.policies.conditions",
+    "lifecycle.policies.demands",
+    "lifecycle.risks.model",
+    "lifecycle.roles.model",
+    "registry.value.model",
 ]
 IMPURE = {"cli.model", "demo.model"}  # a noun of the command line; scikit-learn's model of the demonstration
 

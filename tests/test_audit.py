@@ -483,7 +483,7 @@ def test_finds_any_node_that_was_changed(story: Registry) -> None:
                 )
 
 
-@pytest.mark.parametrize("place", [(0, 5000), (0, -1), (6, 1), (7, 0), (-1, 0), (64, 0), (4000, 0)])
+@pytest.mark.parametrize("place", [(0, 5000), (0, -1), (6, 2), (7, 1), (-1, 0), (64, 0), (4000, 0)])
 def test_finds_an_inserted_node(story: Registry, place: tuple[int, int]) -> None:
     level, index = place
     with tampering(story) as tampered:

@@ -39,8 +39,8 @@ def test_nouns_speak_of_columns_and_events_that_exist(table: Any) -> None:
     assert noun.silent <= columns
     assert set(noun.labels or {}) <= columns
     for event in noun.events:
-        assert noun.named_by in EVENT_TYPES[event].__struct_fields__
-        assert noun.named_by in columns
+        assert set(noun.named_by) <= {*EVENT_TYPES[event].__struct_fields__}
+        assert set(noun.named_by) <= columns
 
 
 @pytest.mark.parametrize(

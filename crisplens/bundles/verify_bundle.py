@@ -776,8 +776,8 @@ class Keyring:
         signature = payload["signature"]
         if event["project"] is None:
             raise Wrong("is about no project")
-        if payload["decision"] not in ("approved", "rejected"):
-            raise Wrong("its decision is neither approved nor rejected")
+        if payload["decision"] not in ("approved", "rejected", "changes-requested"):
+            raise Wrong("its decision is neither approved, rejected nor changes-requested")
         if not has_fields(payload["basis"], dict.fromkeys(payload["basis"], int)):
             raise Wrong("what it rests on is not events")
         if signature is None:

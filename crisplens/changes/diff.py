@@ -63,14 +63,16 @@ def diff_points(
 
 def _watch(texts: Iterable[str], touches: Touches) -> Iterator[str]:
     """Pass entries on, and remember those that change a row in place."""
-    acts = {event: (table, noun.named_by) for table, noun in NOUNS.items() for event in noun.events}
+    acts: dict[str, list[tuple[str, Noun]]] = {}
+    for table, noun in NOUNS.items():
+        for event in noun.events:
+            acts.setdefault(event, []).append((table, noun))
     for text in texts:
         yield text
         recorded = decode(text)
-        if recorded.event.TYPE in acts:
-            table, named_by = acts[recorded.event.TYPE]
-            key = (table, recorded.envelope.project, getattr(recorded.event, named_by))
-            touches[key] = (recorded.seq, recorded.actor, recorded.at)
+        for table, noun in acts.get(recorded.event.TYPE, ()):
+            named = noun.touched_by(lambda field: getattr(recorded.event, field))  # noqa: B023
+            touches[(table, recorded.envelope.project, named)] = (recorded.seq, recorded.actor, recorded.at)
 
 
 def _table_changes(table: Table, before: Session, after: Session, touches: Touches) -> Iterator[Change]:
@@ -82,7 +84,7 @@ def _table_changes(table: Table, before: Session, after: Session, touches: Touch
             yield _added(noun, read(new))
         elif tuple(old) != tuple(new):
             row = read(new)
-            touch = touches.get((table.name, row.get("project"), str(row.get(noun.named_by))))
+            touch = touches.get((table.name, row.get("project"), noun.touched_by(row.get)))
             yield _changed(noun, read(old), row, touch)
 
 

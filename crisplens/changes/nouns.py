@@ -32,7 +32,7 @@ class Noun:
     detail: Callable[[Row], str] = _nothing
     labels: Mapping[str, str] | None = None
     events: tuple[str, ...] = ()
-    named_by: str = "id"
+    named_by: tuple[str, ...] = ("id",)
     silent: frozenset[str] = frozenset()
     moved: Callable[[Row, Row], str] | None = None
 
@@ -43,6 +43,10 @@ class Noun:
     def name_of(self, row: Row) -> str:
         """The row's key with its noun."""
         return self.name.format_map({**row, "key": self.key_of(row)})
+
+    def touched_by(self, read: Callable[[str], Any]) -> str:
+        """The key of the row that an event is about, or of a row: `read` gives a field of either."""
+        return "@".join(str(read(field)) for field in self.named_by)
 
     def label(self, column: str) -> str:
         """What a reader calls a column."""
@@ -106,6 +110,77 @@ def _state_moved(before: Row, after: Row) -> str:
     return f"{after['id']} went from {before['state']} to {after['state']}{_answer(after)}"
 
 
+def _cost(row: Row) -> str:
+    return f"{row['kind']}, {row['amount']} {row['currency']}, {_days(row)}"
+
+
+def _observation(row: Row) -> str:
+    worth = f", worth {row['worth']} {row['currency']}" if row["worth"] else ""
+    return f"{row['kpi']} {row['value']}, {_days(row)}{worth}"
+
+
+def _days(row: Row) -> str:
+    return str(row["start"]) if row["start"] == row["end"] else f"{row['start']} to {row['end']}"
+
+
+def _risk(row: Row) -> str:
+    since = f". It is closed now: {row['close_reason']}" if row["closed_at"] else ""
+    return f"{row['title']}, {row['likelihood']} and {row['impact']}, owner {row['owner']}{since}"
+
+
+def _risk_moved(before: Row, after: Row) -> str:
+    parts = []
+    if before["reviewed_at"] != after["reviewed_at"]:
+        parts.append(f"{after['id']} was reviewed by {after['reviewed_by']}: {after['review_note']}")
+    if before["state"] != after["state"]:
+        parts.append(
+            f"{after['id']} went from {before['state']} to {after['state']}: {after['close_reason']}"
+        )
+    parts += [
+        f"its {field} went from {before[field]} to {after[field]}"
+        for field in ("likelihood", "impact")
+        if before[field] != after[field]
+    ]
+    return "; ".join(parts) or f"{after['id']} was stated again as it was"
+
+
+def _for_phases(row: Row) -> str:
+    return f" for {', '.join(row['phases'])}" if row["phases"] else ""
+
+
+def _since(row: Row, said: str) -> str:
+    return f"{said}. Withdrawn since: {row['withdrawn_reason']}" if row["withdrawn_at"] else said
+
+
+def _withdrawn(before: Row, after: Row) -> str:
+    return f"{after['id']} was withdrawn by {after['withdrawn_by']}: {after['withdrawn_reason']}"
+
+
+def _override(row: Row) -> str:
+    about = f" of {row['subject']}" if row["subject"] else ""
+    found = f". Found {row['outcome']}: {row['review_note']}" if row["outcome"] else ""
+    return f"{row['phase']}{about} until {row['until']}, as {row['role']}: {row['reason']}{found}"
+
+
+def _gates(row: Row) -> str:
+    overridden = [one["override"] for one in row["gates"] if one.get("override")]
+    told = f"through {len(row['gates'])} gates" + (f", {', '.join(overridden)}" if overridden else "")
+    return f"{told}: {row['note']}" if row["note"] else told
+
+
+def _evidence_moved(before: Row, after: Row) -> str:
+    parts = []
+    if before["redacted_at"] != after["redacted_at"]:
+        parts.append(f"evidence {after['name']} was redacted: {after['redacted_reason']}")
+    if before["fault"] != after["fault"]:
+        parts.append(
+            f"a check found that evidence {after['name']} {after['fault']}"
+            if after["fault"]
+            else f"evidence {after['name']} was found to be as recorded again"
+        )
+    return "; ".join(parts)
+
+
 def _checkpoint(row: Row) -> str:
     about = f"on {row['subject']}, " if row["subject"] else ""
     answers = ", ".join(f"{one['control']} {one['answer']}" for one in row["answers"])
@@ -114,7 +189,22 @@ def _checkpoint(row: Row) -> str:
 
 
 _ANSWERED = frozenset({"state", "acknowledged_by", "acknowledged_at", "closed_by", "closed_at", "note"})
-_REDACTED = frozenset({"redacted_reason", "redacted_by", "redacted_at"})
+_REDACTED = frozenset({"redacted_reason", "redacted_by", "redacted_at", "fault", "fault_seq"})
+_WITHDRAWN = frozenset({"withdrawn_reason", "withdrawn_by", "withdrawn_at", "withdrawn_seq"})
+_REPLACED = frozenset({"replaced_by", "replaced_reason", "replaced_seq"})
+_REVIEWED = frozenset(
+    {
+        "state",
+        "reviewed_by",
+        "reviewed_at",
+        "review_note",
+        "closed_by",
+        "closed_at",
+        "close_reason",
+        "changed_seq",
+    }
+)
+_OVERRIDE_REVIEWED = frozenset({"outcome", "review_note", "reviewed_by", "reviewed_at"})
 _REVOKED = frozenset({"revoked_reason", "revoked_by", "revoked_at", "revoked_seq", "revocation_endorsement"})
 
 # By table, in the order in which a reader is told.
@@ -140,6 +230,57 @@ NOUNS: dict[str, Noun] = {
         "goal", "goal", "the goal", "{name} was stated by {by} on {at}", lambda row: str(row["problem"])
     ),
     "kpi": Noun("KPI", "{name}", "KPI {key}", "{name} was set by {by} on {at}", _kpi),
+    "kpi_observation": Noun(
+        "KPI observation", "{id}", "{key}", "{name} was recorded by {by} on {at}", _observation
+    ),
+    "cost": Noun("cost", "{id}", "{key}", "{name} was recorded by {by} on {at}", _cost),
+    "catalogue": Noun(
+        "catalogue",
+        "{name}",
+        "catalogue {key}",
+        "{name} was imported by {by} on {at}",
+        lambda row: (
+            f"{row['content']['title']}, {len(row['content']['controls'])} controls, from {row['file']}"
+        ),
+    ),
+    "policy_adoption": Noun(
+        "policy",
+        "{name}@{version}",
+        "policy {key}",
+        "{name} was adopted by {by} on {at}",
+        lambda row: str(row["reason"]),
+    ),
+    "role": Noun(
+        "role",
+        "{id}",
+        "{key}",
+        "{name}: {by} made {person} {role} on {at}",
+        lambda row: _since(row, f"{row['role']}{_for_phases(row)}"),
+        events=("role.withdrawn",),
+        silent=_WITHDRAWN,
+        moved=_withdrawn,
+    ),
+    "delegation": Noun(
+        "delegation",
+        "{id}",
+        "{key}",
+        "{name}: {by} lets {to} decide until {until}, since {at}",
+        lambda row: _since(row, f"{row['reason']}{_for_phases(row)}"),
+        events=("approval.delegation-ended",),
+        silent=_WITHDRAWN,
+        moved=_withdrawn,
+    ),
+    "risk": Noun(
+        "risk",
+        "{id}",
+        "{key}",
+        "{name} was recorded by {by} on {at}",
+        _risk,
+        labels={"review_by": "next review"},
+        events=("risk.updated", "risk.reviewed", "risk.closed"),
+        silent=_REVIEWED,
+        moved=_risk_moved,
+    ),
     "data_source": Noun(
         "data source",
         "{name}",
@@ -153,6 +294,13 @@ NOUNS: dict[str, Noun] = {
         "dataset version {key}",
         "{name} was added by {by} on {at}",
         _dataset,
+        events=("dataset-version.replaced",),
+        named_by=("dataset", "version"),
+        silent=_REPLACED,
+        moved=lambda before, after: (
+            f"{after['dataset']}@{after['version']} was replaced by {_reference(after['replaced_by'])}:"
+            f" {after['replaced_reason']}"
+        ),
     ),
     "run": Noun(
         "run",
@@ -175,10 +323,10 @@ NOUNS: dict[str, Noun] = {
         "evidence {key}",
         "{name} was added by {by} on {at}",
         _evidence,
-        events=("evidence.redacted",),
-        named_by="digest",
+        events=("evidence.redacted", "evidence.failed", "evidence.restored"),
+        named_by=("digest",),
         silent=_REDACTED,
-        moved=lambda before, after: f"evidence {after['name']} was redacted: {after['redacted_reason']}",
+        moved=_evidence_moved,
     ),
     "checkpoint": Noun(
         "checkpoint", "{id}", "{key}", "{name} on {phase} was recorded by {by} on {at}", _checkpoint
@@ -188,7 +336,32 @@ NOUNS: dict[str, Noun] = {
         "{id}",
         "{key}",
         "{name}: {by} {decision} {checkpoint} on {phase}{signed} on {at}",
-        lambda row: str(row["reason"]),
+        lambda row: _since(row, str(row["reason"])),
+        events=("approval.withdrawn",),
+        silent=_WITHDRAWN,
+        moved=_withdrawn,
+    ),
+    "approval_request": Noun(
+        "request for approval",
+        "{id}",
+        "{key}",
+        "{name}: {by} asked for {checkpoint} on {phase} to be approved, on {at}",
+        lambda row: _since(row, str(row["note"])),
+        events=("approval.withdrawn",),
+        silent=_WITHDRAWN,
+        moved=_withdrawn,
+    ),
+    "gate_override": Noun(
+        "override",
+        "{id}",
+        "{key}",
+        "{name}: {by} overrode a gate on {at}",
+        _override,
+        events=("gate.override-reviewed",),
+        silent=_OVERRIDE_REVIEWED,
+        moved=lambda before, after: (
+            f"{after['id']} was found {after['outcome']} by {after['reviewed_by']}: {after['review_note']}"
+        ),
     ),
     "gate_demand": Noun(
         "gate demand",
@@ -208,6 +381,20 @@ NOUNS: dict[str, Noun] = {
         "cycle {key}",
         "{name} was opened from {from_phase} by {by} on {at}",
         lambda row: f"{row['trigger']}: {row['reason']}" if row["trigger"] else str(row["reason"]),
+    ),
+    "cycle_end": Noun(
+        "end of a cycle",
+        "cycle {number}",
+        "the end of {key}",
+        "cycle {number} was closed by {by} on {at}",
+        _gates,
+    ),
+    "promotion": Noun(
+        "promotion",
+        "{id}",
+        "{key}",
+        "{name}: {model}@{version} became the {alias}, by {by} on {at}",
+        _gates,
     ),
     "deployment": Noun("deployment", "{id}", "{key}", "{name} was recorded by {by} on {at}", _deployment),
     "monitor": Noun(

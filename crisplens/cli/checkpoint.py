@@ -31,7 +31,11 @@ def group() -> None:
     metavar="ID=ANSWER:REASON",
     help="A control's answer: met, partial, not-met or not-applicable, and why.",
 )
-@many("--evidence", metavar="FILE", help="A file to keep as evidence.")
+@many(
+    "--evidence",
+    metavar="[KIND=]FILE",
+    help="A file to keep as evidence, of the kind that a policy asks for: test-report=report.html.",
+)
 @many("--link", "links", metavar="NAME", help="A recorded thing it is about, such as customers@1.")
 @click.option("--summary", default="", help="What is to be said of the phase as a whole.")
 @click.option(

@@ -49,22 +49,40 @@ def add(
     return Output(added, f"{added.ref}: {_extent(added)}, {added.digest}")
 
 
+@group.command()
+@click.argument("reference", metavar="DATASET@VERSION")
+@click.option("--by", required=True, metavar="DATASET@VERSION", help="The version that takes its place.")
+@click.option("--reason", required=True, help="Why it is not to be relied on any more.")
+@command(acts=True)
+def replace(registry: Registry, reference: str, by: str, reason: str) -> Output:
+    """Say that a dataset version is not to be relied on any more, and which one takes its place.
+
+    What was approved on it is stale from then on: see `crisplens status`.
+    """
+    replaced = registry.data.replace(reference, by=by, reason=reason)
+    text = f"{replaced.ref} is replaced by {replaced.replaced_by}: {replaced.replaced_reason}"
+    return Output(replaced, f"{text}\nNext: crisplens status")
+
+
 @group.command("list")
 @command()
 def list_(registry: Registry) -> Output:
     """List the project's dataset versions."""
     versions = registry.data.list()
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             one.ref,
             _extent(one),
             one.source or ", ".join(map(str, one.derived_from)),
             one.location,
             day(one.recorded_at),
+            one.replaced_by,
         )
         for one in versions
     ]
-    columns = ("Dataset", "Extent", "From", "Location", "Recorded")
+    columns: tuple[str, ...] = ("Dataset", "Extent", "From", "Location", "Recorded", "Replaced by")
+    if not any(one.replaced_by for one in versions):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Output.table(versions, columns, rows, empty=NONE_YET)
 
 
@@ -76,6 +94,8 @@ def show(registry: Registry, reference: str) -> Output:
     one = registry.data.show(reference)
     rows = [(column.name, column.type) for column in one.columns]
     head = f"{one.ref}: {_extent(one)} at {one.location}\n{one.digest}\n"
+    if one.replaced_by:
+        head += f"Replaced by {one.replaced_by}: {one.replaced_reason}\n"
     none = "Its content is no table."
     return Output(one, lambda: head + (table(("Column", "Type"), rows) if rows else none))
 

@@ -9,7 +9,7 @@ import click
 
 from crisplens.cli.files import check_place
 from crisplens.cli.options import command
-from crisplens.cli.output import Output, emit
+from crisplens.cli.output import Output, emit, mark
 from crisplens.cli.progress import progress_line
 from crisplens.cli.text import day
 from crisplens.core.errors import InputError
@@ -47,12 +47,12 @@ def list_(registry: Registry) -> Output:
             one.digest,
             one.recorded_by,
             day(one.recorded_at),
-            "redacted" if one.redaction else "",
+            "redacted" if one.redaction else one.fault or "",
         )
         for one in kept
     ]
     columns: tuple[str, ...] = ("File", "Bytes", "Digest", "By", "Recorded", "")
-    if not any(one.redaction for one in kept):
+    if not any(one.redaction or one.fault for one in kept):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Output.table(kept, columns, rows, empty=NONE_YET)
 
@@ -70,6 +70,8 @@ def show(registry: Registry, which: str) -> Output:
     ]
     if one.redaction:
         lines.append(f"Content {one.redaction}")
+    if one.fault:
+        lines.append(f"When it was last checked: {one.fault}")
     return Output(one, "\n".join(lines))
 
 
@@ -93,6 +95,23 @@ def get(registry: Registry, which: str, output: str | None, force: bool, as_json
     kept = registry.evidence.save(which, output, overwrite=force)
     text = f"{kept.name} is in {output} ({kept.size:,} bytes, {kept.digest})."
     print_output(Output({"output": output, "evidence": kept}, text), as_json=as_json)
+
+
+@group.command()
+@command(acts=True)
+def check(registry: Registry) -> Output:
+    """Read all of the project's evidence and record what is damaged or gone, and what is back.
+
+    What was approved on it is stale until it is back. Exits 1 when something is damaged or gone.
+    """
+    faults, known = registry.evidence.check(), registry.evidence.list()
+    if faults:
+        lines = [f"{len(faults)} of {count(len(known), 'evidence file')} not as recorded:"]
+        lines += [f"  {mark(False)}  {one.name}: {one.fault} ({one.digest})" for one in faults]
+    else:
+        lines = [f"{count(len(known), 'evidence file')}, as recorded."]
+    value = {"checked": len(known), "faults": faults}
+    return Output(value, "\n".join(lines), exit_code=1 if faults else 0)
 
 
 @group.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
-    from crisplens.lifecycle.model import GateResult
+    from crisplens.lifecycle.model import ApprovalStanding, Cause, GateResult
 
 
 @click.group()
@@ -40,7 +41,7 @@ def list_(registry: Registry) -> Output:
     rows = [
         (
             gate.phase,
-            "open" if gate.open else "blocked",
+            _state(gate),
             f"{len(gate.rules) - len(gate.unmet)} of {len(gate.rules)}",
             "; ".join(rule.title for rule in gate.unmet),
         )
@@ -75,12 +76,38 @@ def demands(registry: Registry) -> Output:
     return Output.table(stated, columns, rows, empty="Every gate takes unsigned approvals.")
 
 
+def cause_lines(causes: Iterable[Cause], *, indent: int) -> list[str]:
+    """What made an approval stale, a line each: from what changed through the lineage to the checkpoint."""
+    return [f"{' ' * indent}{' -> '.join(one.path)} (event {one.seq})" for one in causes]
+
+
+def _state(gate: GateResult) -> str:
+    if gate.open:
+        return "open"
+    return f"blocked ({gate.override})" if gate.override else "blocked"
+
+
 def _text(gate: GateResult) -> str:
     about = f" for {gate.subject}" if gate.subject else ""
     state = "open" if gate.open else f"blocked, {len(gate.unmet)} of {len(gate.rules)} rules unmet"
-    lines = [f"The {gate.phase} gate{about} is {state} (cycle {gate.cycle})."]
+    lines = [f"The {gate.phase} gate{about} is {state} (cycle {gate.cycle}, policy {gate.policy})."]
     for rule in gate.rules:
         lines.append(f"  {mark(rule.met)}  {rule.title}: {rule.found}")
         if rule.remedy:
             lines.append(f"        to meet it: {rule.remedy}")
+    if gate.approvals:
+        lines.append(f"Decisions on {gate.checkpoint}:")
+    for one in gate.approvals:
+        lines += [_standing(one), *cause_lines(one.causes, indent=8)]
+    if gate.override:
+        lines.append(
+            f"{gate.override} is in force: what asks this gate may pass. See `crisplens override list`."
+        )
     return "\n".join(lines)
+
+
+def _standing(one: ApprovalStanding) -> str:
+    reason = one.reason.removeprefix(f"{one.state}: ")
+    # What was taken back or replaced speaks neither for nor against.
+    counts = "--" if one.state in ("superseded", "withdrawn") else mark(one.state == "stands")
+    return f"  {counts}  {one.approval} by {one.by}: {one.state}: {reason}"

@@ -8,6 +8,7 @@ import click
 
 from crisplens.cli.options import command
 from crisplens.cli.output import Output
+from crisplens.cli.text import day
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -65,3 +66,79 @@ def list_(registry: Registry) -> Output:
     ]
     columns = ("KPI", "Better", "Baseline", "Target", "Acceptable error", "Unit")
     return Output.table(kpis, columns, rows, empty=NONE_YET)
+
+
+@group.command()
+@click.argument("name")
+@click.argument("value")
+@click.option("--start", metavar="DAY", help="The first day it is for, such as 2026-03-01; else the last.")
+@click.option("--end", metavar="DAY", help="The last day; else today.")
+@click.option("--worth", metavar="AMOUNT", help="What that was worth to the business.")
+@click.option("--currency", help="What the worth is in; else what the goal's costs are in.")
+@click.option("--note", default="", help="Where the value comes from.")
+@command(acts=True)
+def observe(
+    registry: Registry,
+    name: str,
+    value: str,
+    start: str | None,
+    end: str | None,
+    worth: str | None,
+    currency: str | None,
+    note: str,
+) -> Output:
+    """Record that KPI NAME had this VALUE in production. Write -- before NAME if it is below 0."""
+    seen = registry.kpi.observe(name, value, start=start, end=end, worth=worth, currency=currency, note=note)
+    days = seen.start if seen.start == seen.end else f"{seen.start} to {seen.end}"
+    said = f"{seen.id} is recorded: {seen.kpi} {seen.value}, {days}"
+    return Output(seen, f"{said}, worth {seen.worth} {seen.currency}." if seen.worth else f"{said}.")
+
+
+@group.command()
+@click.argument("name", required=False)
+@command()
+def history(registry: Registry, name: str | None) -> Output:
+    """List the observations of KPI NAME, or of all."""
+    observations = registry.kpi.history(name)
+    rows = [
+        (
+            one.id,
+            one.kpi,
+            one.value,
+            one.start,
+            one.end,
+            f"{one.worth} {one.currency}" if one.worth else "",
+            one.note,
+            one.recorded_by,
+            day(one.recorded_at),
+        )
+        for one in observations
+    ]
+    columns = ("Observation", "KPI", "Value", "From", "To", "Worth", "Note", "By", "Recorded")
+    none_yet = "There is no observation yet: crisplens kpi observe NAME VALUE"
+    return Output.table(observations, columns, rows, empty=none_yet)
+
+
+@group.command()
+@command()
+def compare(registry: Registry) -> Output:
+    """Compare each KPI's newest observation with its target, and say what it was worth."""
+    compared = registry.kpi.compare()
+    rows = [
+        (
+            one.kpi,
+            one.target,
+            one.observed,
+            one.end,
+            "" if one.met is None else "met" if one.met else "missed",
+            one.observations,
+            ", ".join(
+                f"{amount} {currency}"
+                for currency, amount in {one.currency: one.worth, **one.other_worth}.items()
+                if amount
+            ),
+        )
+        for one in compared
+    ]
+    columns = ("KPI", "Target", "Observed", "Until", "Verdict", "Observations", "Worth")
+    return Output.table(compared, columns, rows, empty=NONE_YET)

@@ -86,3 +86,39 @@ def show(registry: Registry, reference: str) -> Output:
         f"Registered {day(one.recorded_at)} by {one.recorded_by}",
     ]
     return Output(one, "\n".join(lines))
+
+
+@group.command()
+@click.argument("reference", metavar="MODEL@VERSION")
+@click.option("--alias", default="champion", show_default=True, help="What it becomes.")
+@click.option("--note", default="", help="What is to be said about it.")
+@command(acts=True)
+def promote(registry: Registry, reference: str, alias: str, note: str) -> Output:
+    """Let a model version take over an alias, through the gates that the policy puts before it."""
+    promotion = registry.model.promote(reference, alias=alias, note=note)
+    overrides = dict.fromkeys(gate.override for gate in promotion.gates if gate.override)
+    passed = f" It passed by {', '.join(overrides)}." if overrides else ""
+    return Output(promotion, f"{promotion.id}: {promotion.ref} is the {promotion.alias} now.{passed}")
+
+
+@group.command()
+@click.argument("model", required=False)
+@command()
+def promotions(registry: Registry, model: str | None) -> Output:
+    """List the promotions of MODEL, or of all; the last one of an alias holds it."""
+    found = registry.model.promotions(model)
+    rows = [
+        (
+            one.id,
+            one.ref,
+            one.alias,
+            ", ".join(f"{gate.phase} {'open' if gate.open else gate.override}" for gate in one.gates),
+            one.note,
+            one.recorded_by,
+            day(one.recorded_at),
+        )
+        for one in found
+    ]
+    columns = ("Promotion", "Model", "Alias", "Gates", "Note", "By", "Promoted")
+    none_yet = "There is no promotion yet: crisplens model promote MODEL@VERSION"
+    return Output.table(found, columns, rows, empty=none_yet)

@@ -27,15 +27,27 @@ def group() -> None:
 @click.option("--title", default="", help="What people call it; else its name.")
 @click.option("--owner", help="Who answers for it; else the actor.")
 @click.option("--risk", default="medium", show_default=True, help="Risk tier: low, medium or high.")
+@click.option("--policy", metavar="NAME", help="The shipped policy it is judged by; else by its risk tier.")
 @click.option("--description", default="", help="What it is, in a few sentences.")
 @command(acts=True, on_project=False)
-def add(registry: Registry, name: str, title: str, owner: str | None, risk: str, description: str) -> Output:
+def add(
+    registry: Registry,
+    name: str,
+    title: str,
+    owner: str | None,
+    risk: str,
+    policy: str | None,
+    description: str,
+) -> Output:
     """Bring project NAME under the record.
 
     It becomes the default project of this folder's crisplens.toml, if that names none.
     """
-    added = registry.project.add(name, title=title, owner=owner, risk=risk, description=description)
-    text = f"Project {name} is under the record (owner {added.owner}, risk {added.risk})."
+    added = registry.project.add(
+        name, title=title, owner=owner, risk=risk, description=description, policy=policy
+    )
+    facts = f"owner {added.owner}, risk {added.risk}, policy {added.policy}"
+    text = f"Project {name} is under the record ({facts})."
     return Output(added, f"{text}\n{_make_default(registry, name)}")
 
 

@@ -11,6 +11,8 @@ ERROR_PAGES: dict[str, str] = {
     "bad-configuration": "`crisplens.toml` is not TOML, holds an unknown key, or a value that is not text. "
     "Known keys: project, registry, evidence, actor.",
     "bad-digest": "A digest is written `sha256:` and 64 hexadecimal digits.",
+    "bad-document": "A policy or catalogue file cannot be used; the message gives file, line, column and reason. "
+    "`crisplens policy check FILE` reads one without recording it.",
     "bad-endorsement": "The signing key may not endorse this: it is revoked, or none that the registry trusts.",
     "bad-head": "The file holds no tree head. Accepted: what `crisplens audit head` wrote, a signed head, "
     "a proof, a bundle.",
@@ -27,7 +29,9 @@ ERROR_PAGES: dict[str, str] = {
     "trusted for this person.",
     "bad-time": "A time is not ISO 8601, or a run ends before it starts.",
     "bad-variants": "The variants of a deployment need names of their own and shares that make 100 percent.",
+    "changed-since-requested": "Something has changed since the approval was requested. Have it asked for anew.",
     "clock": "The clock is behind the log's last event. Set it right, or say that the log's time is wrong.",
+    "duties-united": "The policy keeps two duties with different people, and one person would unite them.",
     "duplicate-columns": "Two columns share a name; upper and lower case count as the same. Rename one.",
     "empty-checkpoint": "A checkpoint answers a control, carries evidence or has a summary.",
     "empty-file": "The file has 0 bytes. Check the job that writes it.",
@@ -55,12 +59,16 @@ ERROR_PAGES: dict[str, str] = {
     "mixed-formats": "One pattern matched files of different formats. Use one that matches a single format.",
     "no-actor": "Every change is recorded with who made it. Pass `--actor`, or set CRISPLENS_ACTOR, `actor` in "
     "`crisplens.toml`, or git's user.email.",
+    "no-administrator": "A project with roles has an administrator: the first role that is granted, and the last that "
+    "is kept.",
     "no-header": "A CSV's first line has no column names. Add them.",
     "no-metric": "An evaluation has at least one metric.",
     "no-project": "The command is about a project, and none is named. Pass `--project`, or set CRISPLENS_PROJECT or "
     "`project` in `crisplens.toml`.",
     "no-reason": "An answer to a control has a reason, or the checkpoint carries evidence.",
     "no-registry": "There is no registry where one was looked for. Make one with `crisplens init`, or name another.",
+    "no-role": "The actor does not hold the role that this takes. `crisplens role list` shows who does; an "
+    "administrator grants roles.",
     "no-rows": "The table has columns but no rows. Give one with rows.",
     "no-signing-key": "There is no private key to sign with. Make one with `crisplens key generate`, or name it.",
     "no-ssh-keygen": "OpenSSH's ssh-keygen signs for people. Install it, or sign elsewhere and pass the signature.",
@@ -80,10 +88,17 @@ ERROR_PAGES: dict[str, str] = {
     "not-signed": "The approval carries no signature.",
     "not-sqlite": "Backups are files of SQLite. For PostgreSQL use `crisplens registry copy`, or its own pg_dump.",
     "not-utf8": "The file has bytes that are not UTF-8. Convert it, for example with `iconv`.",
+    "not-requested": "The policy takes approvals that were asked for. The author asks: "
+    "`crisplens approval request PHASE`.",
     "nothing-to-approve": "The phase has no checkpoint in the current cycle. Record one first.",
+    "nothing-to-change": "An update gives at least one field another value than it has.",
     "open-key": "Others may read the private key's file. Make it readable for you alone, and "
     "consider rotating the key.",
-    "own-checkpoint": "Nobody decides on a checkpoint that they wrote. Someone else has to.",
+    "override-forbidden": "The policy forbids overrides, or lets other roles make them.",
+    "own-checkpoint": "Nobody decides on a checkpoint that they wrote, nor reviews their own override, where the "
+    "policy says so. Someone else has to.",
+    "policy-example": "An example that stands in the policy does not come out as it says; "
+    "`crisplens policy test FILE` tells which.",
     "profiles-differ": "Profiles with different columns or edges cannot be merged. Profile the windows on the same "
     "reference.",
     "ragged-csv": "A row has too many or too few fields, or a quote never closes. Fix the line named.",
@@ -112,5 +127,6 @@ ERROR_PAGES: dict[str, str] = {
     "unknown-name": "Nothing has that name; the message gives the nearest ones.",
     "unreadable-file": "The file is corrupt, truncated, gone or not permitted. Check it with the tool that wrote it.",
     "unwritable": "A file or folder cannot be written. Check the path and its permissions.",
+    "version-taken": "That name and version stand for other content. Raise the version, or choose another name.",
     "wrong-method": "That drift method does not fit the column's kind. The hint lists those that do.",
 }

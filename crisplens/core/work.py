@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crisplens.core.actor import Actor
 from crisplens.core.content_store import ContentStore
@@ -12,6 +13,10 @@ from crisplens.core.errors import InputError
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+
+def _anyone(work: UnitOfWork, event: Any, project: str | None) -> None:
+    """Everyone may record everything."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class UnitOfWork:
     now: datetime
     evidence: ContentStore
     project_name: str | None = None
+    # Asked before each event of a project; raises `Refused` when the actor may not record it.
+    authorise: Callable[[UnitOfWork, Any, str | None], None] = _anyone
 
     @property
     def project(self) -> str:

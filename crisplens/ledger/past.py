@@ -11,11 +11,21 @@ from typing import cast
 
 from sqlalchemy.orm import Session
 
+from crisplens.core import clock
+from crisplens.core.clock import to_text
 from crisplens.core.database import translated_errors
 from crisplens.core.errors import InputError
 from crisplens.ledger.points import Point
 from crisplens.ledger.replay import log_texts, replay, scratch_database
 from crisplens.ledger.verdict import Progress
+
+# What time it is for queries that ask: RFC 3339, in a session's `info`; without it the clock says.
+NOW = "crisplens.now"
+
+
+def time_of(session: Session) -> str:
+    """The time that a session's reads are of: the point's, or the clock's (RFC 3339, UTC)."""
+    return session.info.get(NOW) or to_text(clock.now())
 
 
 class Past:
@@ -58,6 +68,7 @@ class Past:
             with self._read_log() as session:
                 replay(log_texts(session, size=self.point.size), tables)
             self._open.enter_context(opening.pop_all())
+        tables.info[NOW] = self.point.at
         return tables
 
 
@@ -80,6 +91,7 @@ def tables_at(
         _copy(before, after)
         between = log_texts(session, start=first.size, size=second.size)
         replay(watch(between), after, progress, start=first.size)
+        before.info[NOW], after.info[NOW] = first.at, second.at
         yield before, after
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Delete, Insert, Table, bindparam, delete, insert
+from sqlalchemy import Delete, Insert, Table, bindparam, delete, insert, update
 from sqlalchemy.orm import Session
 
 from crisplens.core.database import Base
@@ -57,6 +57,16 @@ def replace_row(session: Session, row: type[Base], recorded: Recorded, *key: str
     same = {name: getattr(recorded.event, name) for name in key}
     session.connection().execute(_deletion(row, key), {"project": recorded.project, **same})
     insert_row(session, row, recorded)
+
+
+def update_row(
+    session: Session, row: type[Base], recorded: Recorded, key: dict[str, Any], **values: Any
+) -> None:
+    """Change the row of the event's project that has these `key` values, if there is one."""
+    columns = cast(Table, row.__table__).columns
+    found = {"project": recorded.project, **key} if "project" in columns else key
+    statement = update(row).where(*(columns[name] == value for name, value in found.items())).values(**values)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 @cache

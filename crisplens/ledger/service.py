@@ -65,8 +65,11 @@ def append(work: UnitOfWork, event: Event, *, project: str | None = None) -> Rec
     """Record `event` and apply it to the tables, in the caller's transaction.
 
     `project` is the project it is about (by default the work's own). Raises `InputError` when the event
-    holds what canonical JSON cannot, `RegistryError` when the ledger's head is gone or the clock went back.
+    holds what canonical JSON cannot, `Refused` when the actor may not record it, `RegistryError` when the ledger's
+    head is gone or the clock went back.
     """
+    about = None if event.OF_REGISTRY else project or work.project_name
+    work.authorise(work, event, about)
     tail = _tail(work.session)
     now = to_text(work.now)
     recorded_at = now if isinstance(event, ClockCorrected) else _not_before(tail.last_time, now)
@@ -75,7 +78,7 @@ def append(work: UnitOfWork, event: Event, *, project: str | None = None) -> Rec
         id=uuid.uuid4().hex,
         type=event.TYPE,
         version=event.VERSION,
-        project=None if event.OF_REGISTRY else project or work.project_name,
+        project=about,
         actor=work.actor,
         recorded_at=recorded_at,
         occurred_at=now,

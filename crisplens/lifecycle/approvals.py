@@ -1,22 +1,42 @@
-"""Use cases of approvals: decisions on checkpoints, signed or not, and what gates demand of them."""
+"""Use cases of approvals: requests, decisions on checkpoints, signed or not, and what gates demand of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy.orm import Session
 
 from crisplens.core import ssh
+from crisplens.core.actor import resolve_actor
+from crisplens.core.clock import to_text
+from crisplens.core.dates import check_date
 from crisplens.core.errors import InputError, Refused
+from crisplens.core.names import unknown_name
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.queries import leaf_hashes
 from crisplens.ledger.service import append, next_seq
-from crisplens.lifecycle.events import ApprovalDecided, GateDemanded
-from crisplens.lifecycle.gates import APPROVED, check_gate, demands_signature
-from crisplens.lifecycle.model import ApprovalSignature, Decision, GateResult, Signatures
+from crisplens.lifecycle.events import (
+    ApprovalDecided,
+    ApprovalRequested,
+    ApprovalWithdrawn,
+    GateDemanded,
+)
+from crisplens.lifecycle.gates import APPROVED, check_gate
+from crisplens.lifecycle.inbox import is_open
+from crisplens.lifecycle.model import (
+    ApprovalSignature,
+    ApprovalState,
+    Decision,
+    GateResult,
+    Signatures,
+    changed_since,
+)
 from crisplens.lifecycle.phases import get_phase
 from crisplens.lifecycle.queries import (
     Approval,
+    ApprovalRequest,
     Checkpoint,
     GateDemand,
     ProjectRecord,
@@ -24,8 +44,10 @@ from crisplens.lifecycle.queries import (
     list_gate_demands,
     load_record,
 )
+from crisplens.lifecycle.roles.model import Role, same_person
 from crisplens.lifecycle.signatures import ApprovalStatement, digest_basis, signature_fault
-from crisplens.lifecycle.tables import ApprovalRow, GateDemandRow
+from crisplens.lifecycle.standing import demands_signature
+from crisplens.lifecycle.tables import ApprovalRequestRow, ApprovalRow, GateDemandRow
 from crisplens.registry.keys.queries import load_keyring
 from crisplens.registry.keys.service import Signer, endorse_in
 from crisplens.registry.model import VersionRef
@@ -33,6 +55,61 @@ from crisplens.registry.models.queries import get_model_version
 from crisplens.registry.projects.model import choose
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.views import get_view, next_id
+
+MOST_APPROVERS = 50
+
+
+def request_approval(
+    work: UnitOfWork,
+    phase: str,
+    *,
+    approvers: Sequence[str] = (),
+    until: str | None = None,
+    note: str = "",
+    model: str | VersionRef | None = None,
+) -> ApprovalRequest:
+    """Ask for a phase's checkpoint to be approved, exactly as it and what it rests on stand now.
+
+    `approvers` are asked in particular, `until` (YYYY-MM-DD) is the last day to answer. Raises `InputError` when there
+    is no checkpoint, nobody could approve, or it is approved or asked for already; `Refused` while another rule of
+    the gate is not met.
+    """
+    record = load_record(work.session, work.project, now=work.now)
+    gate, checkpoint = _to_decide(work.session, record, phase, model)
+    _refuse_blocked(gate)
+    asked = tuple(dict.fromkeys(resolve_actor(one, {}, None).id for one in approvers))[:MOST_APPROVERS]
+    demand = record.policy.policy.demands(gate.phase).approvals
+    for one in asked:
+        if demand.author_excluded and same_person(one, checkpoint.recorded_by):
+            raise InputError(
+                f"{one} wrote {checkpoint.id} and cannot be asked to approve it", slug="own-checkpoint"
+            )
+    day = None if until is None else check_date("the last day", until)
+    if day is not None and day < record.today:
+        raise InputError(
+            f"the last day, {day}, has passed", slug="bad-time", hint=f"Today is {record.today}."
+        )
+    for known in record.requests:
+        if known.checkpoint == checkpoint.id and is_open(record, known) and known.basis == gate.basis:
+            raise InputError(
+                f"{known.id} asks for it already",
+                slug="exists",
+                hint=f"Withdraw it first: crisplens approval withdraw {known.id} --reason …",
+            )
+    event = ApprovalRequested(
+        id=next_id(work.session, work.project, ApprovalRequestRow, "request"),
+        checkpoint=checkpoint.id,
+        checkpoint_digest=checkpoint.digest,
+        phase=gate.phase,
+        cycle=checkpoint.cycle,
+        subject=gate.subject,
+        basis=gate.basis,
+        approvers=asked,
+        until=day,
+        note=check_text("the note", note, required=False),
+    )
+    append(work, event)
+    return get_view(work.session, ApprovalRequestRow, (work.project, event.id), ApprovalRequest)
 
 
 def grant_approval(
@@ -46,8 +123,9 @@ def grant_approval(
     """Approve a phase's checkpoint, exactly as it and what it rests on stand now.
 
     `signature` is the actor's armoured SSH signature of the approval's statement. Raises `Refused` when the actor
-    wrote the checkpoint, another rule of the gate is not met, or a signature is demanded or wrong; `InputError`
-    when there is no checkpoint, or it is approved already.
+    wrote the checkpoint or lacks the role that the policy demands, another rule of the gate is not met, something
+    has changed since the approval was requested, or a signature or request is demanded; `InputError` when there is
+    no checkpoint, or it is approved already.
     """
     return _decide(work, phase, Decision.APPROVED, reason, model, signature)
 
@@ -62,6 +140,46 @@ def reject_approval(
 ) -> Approval:
     """Refuse to approve a phase's checkpoint, and say why. Raises as `grant_approval` does."""
     return _decide(work, phase, Decision.REJECTED, check_text("the reason", reason), model, signature)
+
+
+def request_changes(
+    work: UnitOfWork,
+    phase: str,
+    *,
+    reason: str,
+    model: str | VersionRef | None = None,
+    signature: str | None = None,
+) -> Approval:
+    """Say what has to change before a phase's checkpoint can be approved. Raises as `grant_approval` does."""
+    return _decide(
+        work, phase, Decision.CHANGES_REQUESTED, check_text("the reason", reason), model, signature
+    )
+
+
+def withdraw_approval(work: UnitOfWork, id: str, *, reason: str) -> Approval | ApprovalRequest:
+    """Take back a decision or a request of the actor's own. Raises `InputError` when it is unknown or was withdrawn,
+    `Refused` when it is someone else's and the actor is no administrator."""
+    record = load_record(work.session, work.project, now=work.now)
+    known: dict[str, Approval | ApprovalRequest] = {one.id: one for one in record.approvals}
+    known |= {one.id: one for one in record.requests}
+    if id not in known:
+        raise unknown_name("approval or request", id, known, none_yet="Nothing is decided yet.")
+    one = known[id]
+    if one.withdrawn_at is not None:
+        raise InputError(f"{id} was withdrawn on {one.withdrawn_at[:10]}", slug="not-open")
+    seq = next_seq(work.session)
+    if not same_person(one.recorded_by, work.actor.id) and not record.roles.holds(
+        work.actor.id, Role.ADMINISTRATOR, seq=seq, day=record.today
+    ):
+        raise Refused(
+            f"{id} is {one.recorded_by}'s to withdraw",
+            slug="no-role",
+            hint="Or an administrator's of the project.",
+        )
+    append(work, ApprovalWithdrawn(id=id, reason=check_text("the reason", reason)))
+    if isinstance(one, Approval):
+        return get_view(work.session, ApprovalRow, (work.project, id), Approval)
+    return get_view(work.session, ApprovalRequestRow, (work.project, id), ApprovalRequest)
 
 
 def demand_signatures(
@@ -98,16 +216,13 @@ def _decide(
     armoured: str | None,
 ) -> Approval:
     check_text("the reason", reason, required=False)
-    record = load_record(work.session, work.project)
+    record = load_record(work.session, work.project, now=work.now)
     gate, checkpoint = _to_decide(work.session, record, phase, model)
-    if work.actor.id.casefold() == checkpoint.recorded_by.casefold():
-        raise Refused(
-            f"{work.actor.id} wrote {checkpoint.id} and cannot decide on it",
-            slug="own-checkpoint",
-            hint="Someone else has to: --actor NAME.",
-        )
+    _refuse_unfit(work, record, gate, checkpoint)
     if decision is Decision.APPROVED:
         _refuse_blocked(gate)
+        _refuse_repeated(work, gate)
+        _refuse_changed(work, record, gate, checkpoint)
         if armoured is None and demands_signature(record, gate.phase):
             raise Refused(
                 f"the gate of {gate.phase} takes signed approvals only",
@@ -128,6 +243,59 @@ def _decide(
     )
     append(work, event)
     return get_view(work.session, ApprovalRow, (work.project, event.id), Approval)
+
+
+def _refuse_unfit(work: UnitOfWork, record: ProjectRecord, gate: GateResult, checkpoint: Checkpoint) -> None:
+    """Raise `Refused` when the policy does not let the actor decide on this checkpoint."""
+    demand = record.policy.policy.demands(gate.phase).approvals
+    if demand.author_excluded and same_person(work.actor.id, checkpoint.recorded_by):
+        raise Refused(
+            f"{work.actor.id} wrote {checkpoint.id} and cannot decide on it",
+            slug="own-checkpoint",
+            hint="Someone else has to: --actor NAME.",
+        )
+    day, seq = to_text(work.now)[:10], next_seq(work.session)
+    if demand.roles and not record.roles.holds_any(
+        work.actor.id, demand.roles, seq=seq, day=day, phase=gate.phase
+    ):
+        raise Refused(
+            f"{work.actor.id} may not decide on {gate.phase}: {gate.policy} asks for the role "
+            f"{' or '.join(demand.roles)}",
+            slug="no-role",
+            hint="See `crisplens role list`; an administrator grants roles.",
+        )
+
+
+def _refuse_repeated(work: UnitOfWork, gate: GateResult) -> None:
+    for one in gate.approvals:
+        if one.state is ApprovalState.STANDS and same_person(one.by, work.actor.id):
+            raise InputError(
+                f"{one.by} approved it already ({one.approval}); someone else has to as well", slug="not-open"
+            )
+
+
+def _refuse_changed(
+    work: UnitOfWork, record: ProjectRecord, gate: GateResult, checkpoint: Checkpoint
+) -> None:
+    """Raise `Refused` when what was asked for is not what would be approved."""
+    requests = [one for one in record.requests if one.checkpoint == checkpoint.id and is_open(record, one)]
+    if not requests:
+        if record.policy.policy.demands(gate.phase).approvals.requested:
+            raise Refused(
+                f"nobody has asked for {checkpoint.id} to be approved, as {gate.policy} demands",
+                slug="not-requested",
+                hint=f"Its author asks: crisplens approval request {gate.phase}",
+            )
+        return
+    if changed := changed_since(requests[-1].basis, gate.basis):
+        what = "; ".join(
+            f"{name} {'changed' if known else 'was recorded'}" for name, known in changed.items()
+        )
+        raise Refused(
+            f"what {requests[-1].id} asked to be approved is not what there is now: {what}",
+            slug="changed-since-requested",
+            hint=f"Have it asked for anew: crisplens approval request {gate.phase}",
+        )
 
 
 def state_approval(
@@ -178,7 +346,7 @@ def _to_decide(
     chosen = get_phase(phase)
     subject = get_model_version(session, record.project.project, model) if model else None
     gate = check_gate(record, chosen.id, subject=subject)
-    checkpoint = next((one for one in reversed(record.checkpoints) if one.id in gate.basis), None)
+    checkpoint = next((one for one in reversed(record.checkpoints) if one.id == gate.checkpoint), None)
     if checkpoint is None:
         raise InputError(
             f"phase {chosen.id} has no checkpoint to decide on in cycle {gate.cycle}",
@@ -241,7 +409,7 @@ def _checked_signature(
 
 
 def _refuse_blocked(gate: GateResult) -> None:
-    if gate.open:
+    if gate.open and any(one.state is ApprovalState.STANDS for one in gate.approvals):
         raise InputError(f"the checkpoint of {gate.phase} is approved already, as it stands", slug="not-open")
     unmet = [rule for rule in gate.unmet if rule.rule != APPROVED]
     if unmet:

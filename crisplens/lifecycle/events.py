@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from crisplens.ledger.model import Event, Payload, event_type, upcasts
-from crisplens.lifecycle.model import ApprovalSignature, ControlAnswer, Decision, EvidenceLink, Signatures
+from crisplens.lifecycle.model import (
+    ApprovalSignature,
+    ControlAnswer,
+    Decision,
+    EvidenceLink,
+    OverrideOutcome,
+    Signatures,
+)
+from crisplens.lifecycle.roles.model import Role
 from crisplens.registry.keys.model import Endorsement
+from crisplens.registry.model import GateDecision
 
 
 @event_type("checkpoint.recorded")
@@ -49,6 +58,59 @@ def approval_decided_1(payload: Payload) -> Payload:
     return {**payload, "signature": None}
 
 
+@event_type("approval.requested")
+class ApprovalRequested(Event, frozen=True, kw_only=True):
+    """Someone asked for a checkpoint to be approved, exactly as it and what it rests on stood.
+
+    `approvers` are those who were asked (nobody in particular when empty), `until` is the last day to answer.
+    """
+
+    id: str
+    checkpoint: str
+    checkpoint_digest: str
+    phase: str
+    cycle: int
+    subject: str | None
+    basis: dict[str, int]
+    approvers: tuple[str, ...]
+    until: str | None
+    note: str
+
+
+@event_type("approval.withdrawn")
+class ApprovalWithdrawn(Event, frozen=True, kw_only=True):
+    """A decision, or a request for one, was taken back by who made it."""
+
+    id: str
+    reason: str
+
+
+@event_type("gate.overridden")
+class GateOverridden(Event, frozen=True, kw_only=True):
+    """In an emergency, someone in a `role` let a blocked gate be passed until the end of a day.
+
+    `unmet` is what the gate said then.
+    """
+
+    id: str
+    phase: str
+    cycle: int
+    subject: str | None
+    reason: str
+    role: Role
+    until: str
+    unmet: tuple[str, ...]
+
+
+@event_type("gate.override-reviewed")
+class OverrideReviewed(Event, frozen=True, kw_only=True):
+    """Someone else looked at an override and said whether it was justified."""
+
+    id: str
+    outcome: OverrideOutcome
+    note: str
+
+
 @event_type("gate.demanded")
 class GateDemanded(Event, frozen=True, kw_only=True):
     """From here on a phase's gate takes only signed approvals, or unsigned ones too; the latter is endorsed."""
@@ -67,3 +129,12 @@ class CycleOpened(Event, frozen=True, kw_only=True):
     from_phase: str
     reason: str
     trigger: str | None
+
+
+@event_type("cycle.closed")
+class CycleClosed(Event, frozen=True, kw_only=True):
+    """A cycle came to its end, through the gates that its policy asks for."""
+
+    number: int
+    note: str
+    gates: tuple[GateDecision, ...]

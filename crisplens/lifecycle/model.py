@@ -27,11 +27,12 @@ class ControlAnswer(msgspec.Struct, frozen=True):
     reason: str
 
 
-class EvidenceLink(msgspec.Struct, frozen=True):
-    """An evidence file that a checkpoint rests on."""
+class EvidenceLink(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An evidence file that a checkpoint rests on; policies ask for kinds of it, such as `test-report`."""
 
     digest: str
     name: str
+    kind: str = ""
 
 
 class Decision(StrEnum):
@@ -39,6 +40,7 @@ class Decision(StrEnum):
 
     APPROVED = "approved"
     REJECTED = "rejected"
+    CHANGES_REQUESTED = "changes-requested"
 
 
 class ApprovalSignature(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +70,49 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
 
 
+class ApprovalState(StrEnum):
+    """What a decision on a checkpoint is worth now; only what stands opens a gate."""
+
+    STANDS = "stands"
+    STALE = "stale"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    REJECTED = "rejected"
+    CHANGES_REQUESTED = "changes-requested"
+    SUPERSEDED = "superseded"
+    INVALID = "invalid"
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an approved checkpoint rested on and that has changed since, in event `seq`.
+
+    `path` leads from what changed to the checkpoint, through the lineage.
+    """
+
+    what: str
+    seq: int
+    said: str
+    path: tuple[str, ...] = ()
+
+
+class ApprovalStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision is worth now, and why; `causes` are what made it stale."""
+
+    approval: str
+    checkpoint: str
+    by: str
+    state: ApprovalState
+    reason: str
+    signed: bool = False
+    causes: tuple[Cause, ...] = ()
+
+
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gate says of a phase, rule by rule.
+    """What a gate says of a phase, rule by rule, judged by a `policy` (`name@version`).
 
     `basis` maps everything that the rules rested on to the event that last changed it; an approval
-    is bound to the basis it was given on. `subject` is the model version judged, where there is one.
+    is bound to the basis it was given on. `subject` is the model version judged, where there is one. `approvals` are
+    the decisions on the checkpoint that counts, `override` the id of one that lets pass what the gate stops.
     """
 
     phase: str
@@ -81,6 +121,10 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     open: bool
     rules: tuple[RuleResult, ...]
     basis: dict[str, int]
+    policy: str = ""
+    checkpoint: str | None = None
+    approvals: tuple[ApprovalStanding, ...] = ()
+    override: str = ""
 
     @property
     def unmet(self) -> tuple[RuleResult, ...]:
@@ -88,10 +132,16 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(rule for rule in self.rules if not rule.met)
 
 
-def changes_since(approved: Mapping[str, int], basis: Mapping[str, int]) -> list[str]:
-    """What `basis` rests on that `approved` did not, or that has changed since: empty means it still stands."""
-    return [
-        f"{name} was recorded since" if name not in approved else f"{name} has changed since"
-        for name, seq in basis.items()
-        if approved.get(name) != seq
-    ]
+class OverrideOutcome(StrEnum):
+    """What the review of an override found."""
+
+    JUSTIFIED = "justified"
+    NOT_JUSTIFIED = "not-justified"
+
+
+def changed_since(approved: Mapping[str, int], basis: Mapping[str, int]) -> dict[str, bool]:
+    """What `basis` rests on that `approved` did not, or that has changed since; empty means it still stands.
+
+    The values say whether `approved` rested on it too.
+    """
+    return {name: name in approved for name, seq in basis.items() if approved.get(name) != seq}

@@ -38,7 +38,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
 @cache
 def list_phases() -> tuple[Phase, ...]:
     """The phases, in their order."""
-    text = files("crisplens.lifecycle").joinpath("catalogues/phases.toml").read_text(encoding="utf-8")
+    text = files("crisplens.lifecycle").joinpath("catalogues/data/phases.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text)["phases"], tuple[Phase, ...])
 
 

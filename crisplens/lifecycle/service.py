@@ -1,50 +1,40 @@
-"""Use cases of checkpoints, approvals and cycles, and those of the areas below that must pass a gate."""
+"""The use case of checkpoints."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
 from crisplens.core.canonical import digest_json
 from crisplens.core.errors import InputError
-from crisplens.core.names import unknown_name
+from crisplens.core.names import NAME_PATTERN, unknown_name
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.lifecycle.events import CheckpointRecorded, CycleOpened
-from crisplens.lifecycle.gates import (
-    SUBJECT_PHASES,
-    decide_version,
-)
-from crisplens.lifecycle.model import (
-    Answer,
-    ControlAnswer,
-    EvidenceLink,
-)
-from crisplens.lifecycle.phases import Phase, get_control, get_phase
-from crisplens.lifecycle.queries import (
-    Checkpoint,
-    Cycle,
-    ProjectRecord,
-    list_cycles,
-    load_record,
-)
-from crisplens.lifecycle.tables import CheckpointRow, CycleRow
-from crisplens.monitors import answers as monitor_answers
-from crisplens.monitors.queries import Trigger, get_trigger
-from crisplens.registry.deployments import service as deployments
-from crisplens.registry.deployments.queries import Deployment
+from crisplens.lifecycle.catalogues.model import Control
+from crisplens.lifecycle.catalogues.queries import find_control
+from crisplens.lifecycle.catalogues.shipped import shipped_catalogue
+from crisplens.lifecycle.events import CheckpointRecorded
+from crisplens.lifecycle.gates import SUBJECT_PHASES
+from crisplens.lifecycle.model import Answer, ControlAnswer, EvidenceLink
+from crisplens.lifecycle.phases import Phase, get_phase
+from crisplens.lifecycle.policies.queries import load_policy
+from crisplens.lifecycle.queries import Checkpoint, current_cycle
+from crisplens.lifecycle.tables import CheckpointRow
 from crisplens.registry.evidence.service import add_evidence
 from crisplens.registry.lineage.queries import project_lineage
-from crisplens.registry.model import GateDecision, VersionRef, parse_reference
+from crisplens.registry.model import VersionRef
 from crisplens.registry.models.queries import get_model_version, list_model_versions
 from crisplens.registry.projects.model import choose
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.views import get_view, next_id
 
 ControlGiven = str | tuple[str, str]
+# A file, or the kind of evidence that it is and the file.
+EvidenceGiven = str | os.PathLike[str] | tuple[str, str | os.PathLike[str]]
 
 
 def record_checkpoint(
@@ -52,22 +42,25 @@ def record_checkpoint(
     phase: str,
     *,
     controls: Mapping[str, ControlGiven] | None = None,
-    evidence: Sequence[str | os.PathLike[str]] = (),
+    evidence: Sequence[EvidenceGiven] = (),
     links: Sequence[str] = (),
     summary: str = "",
     model: str | VersionRef | None = None,
 ) -> Checkpoint:
     """Record where a phase of the current cycle stands.
 
-    `controls` maps a control's id to its answer (met, partial, not-met, not-applicable) or to the
-    answer and its reason; an answer without a reason needs evidence. `evidence` are files to keep,
-    `links` names of recorded things. Checkpoints on training and evaluation are about one model
-    version: `model`, or the newest. Raises `InputError` for an unknown phase, control, answer,
+    `controls` maps a control's id, of any catalogue, to its answer (met, partial, not-met, not-applicable) or to the
+    answer and its reason; an answer without a reason needs evidence, and the policy may demand one all the same.
+    `evidence` are files to keep, or pairs of their kind and the file; `links` names of recorded things. Checkpoints on
+    training and evaluation are about one model version: `model`, or the newest.
+    Raises `InputError` for an unknown phase, control, answer,
     file or link, for an answer with neither reason nor evidence, and for a checkpoint that says nothing.
     """
     chosen = get_phase(phase)
-    get_project(work.session, work.project)
-    answers = _answers(chosen, controls or {}, has_evidence=bool(evidence))
+    project = get_project(work.session, work.project)
+    policy = load_policy(work.session, project).policy
+    must_explain = policy.ref if policy.demands(chosen.id).reasons else ""
+    answers = _answers(work, chosen, controls or {}, has_evidence=bool(evidence), must_explain=must_explain)
     if not (answers or evidence or summary.strip()):
         raise InputError(
             "the checkpoint says nothing",
@@ -76,16 +69,15 @@ def record_checkpoint(
         )
     _check_links(work, links)
     subject = _subject(work, chosen.id, model)
-    kept = [add_evidence(work, file) for file in evidence]
-    cycle = list_cycles(work.session, work.project)[-1].number
+    kept = [(kind, add_evidence(work, file)) for kind, file in map(_kind_and_file, evidence)]
     content = CheckpointRecorded(
         id=next_id(work.session, work.project, CheckpointRow, "checkpoint"),
         phase=chosen.id,
-        cycle=cycle,
+        cycle=current_cycle(work.session, work.project),
         subject=subject,
         summary=check_text("the summary", summary, required=False),
         answers=answers,
-        evidence=tuple(EvidenceLink(one.digest, one.name) for one in kept),
+        evidence=tuple(EvidenceLink(one.digest, one.name, kind) for kind, one in kept),
         links=tuple(links),
         digest="",
     )
@@ -100,84 +92,78 @@ def checkpoint_digest(content: CheckpointRecorded) -> str:
     return digest_json(fields)
 
 
-def open_cycle(
-    work: UnitOfWork, *, from_phase: str = "data-collection", reason: str = "", trigger: str | None = None
-) -> Cycle:
-    """Begin another pass at `from_phase`; the phases before it keep their checkpoints.
-
-    Raises `InputError` for an unknown phase or trigger, and when neither reason nor trigger is given.
-    """
-    phase = get_phase(from_phase)
-    cycles = list_cycles(work.session, work.project)
-    if trigger is not None:
-        reason = reason or get_trigger(work.session, work.project, trigger).reason
-    event = CycleOpened(
-        number=cycles[-1].number + 1,
-        from_phase=phase.id,
-        reason=check_text("the reason for a new cycle", reason),
-        trigger=trigger,
-    )
-    append(work, event)
-    return get_view(work.session, CycleRow, (work.project, event.number), Cycle)
-
-
-def record_deployment(
-    work: UnitOfWork,
-    model: str | VersionRef,
-    *,
-    environment: str,
-    kind: str,
-    variants: Mapping[str, tuple[str | VersionRef, str | float]] | None = None,
-    note: str = "",
-) -> Deployment:
-    """Record that a model version went into service; to production only through its open evaluation gate.
-
-    `variants` maps names to other versions and their share of the traffic in percent; `model` serves the rest.
-    Raises `InputError` for unknown versions or shares that do not fit, `Refused` when a gate is blocked.
-    """
-    served = deployments.share_traffic(parse_reference("model", model), variants or {})
-    record = load_record(work.session, work.project)
-    gates = [_decide_version(work, record, variant.model) for variant in served]
-    return deployments.record_deployment(
-        work, served, environment=environment, kind=kind, gates=gates, note=note
-    )
-
-
-def resolve_trigger(work: UnitOfWork, id: str, *, model: str | VersionRef, note: str = "") -> Trigger:
-    """Close a retraining trigger, and its incident, with a newer model version whose evaluation gate is open.
-
-    Raises `InputError` when the trigger or version is unknown or closed, `Refused` when the version does not answer it.
-    """
-    record = load_record(work.session, work.project)
-    ref = parse_reference("model", model)
-    gate = _decide_version(work, record, ref)
-    return monitor_answers.resolve_trigger(work, id, model=ref, gate=gate, note=note)
-
-
-def _decide_version(work: UnitOfWork, record: ProjectRecord, ref: VersionRef) -> GateDecision:
-    return decide_version(record, get_model_version(work.session, work.project, ref))
-
-
 def _answers(
-    phase: Phase, controls: Mapping[str, ControlGiven], *, has_evidence: bool
+    work: UnitOfWork,
+    phase: Phase,
+    controls: Mapping[str, ControlGiven],
+    *,
+    has_evidence: bool,
+    must_explain: str,
 ) -> tuple[ControlAnswer, ...]:
-    answers = []
-    for id, given in controls.items():
-        control = get_control(phase, id)
+    answers: dict[str, ControlAnswer] = {}
+    for given_id, given in controls.items():
+        id, control = _control(work, phase, given_id)
         text, reason = (given, "") if isinstance(given, str) else given
         answer = Answer(choose(Answer, f"the answer to {control.id}", text))
-        if not reason.strip() and not has_evidence:
+        if not reason.strip() and (must_explain or not has_evidence):
+            why = f", which {must_explain} demands of {phase.id}" if must_explain else " or evidence"
             raise InputError(
-                f"{control.id} is answered {answer} without a reason or evidence",
+                f"{control.id} is answered {answer} without a reason{why}",
                 slug="no-reason",
-                hint=f'Write --control {control.id}={answer}:"why", or attach --evidence FILE.',
+                hint=f'Write --control {control.id}={answer}:"why"'
+                + (".", ", or attach --evidence FILE.")[not must_explain],
             )
-        answers.append(
-            ControlAnswer(
-                control.id, answer, check_text(f"the reason of {control.id}", reason, required=False)
-            )
+        if id in answers:
+            raise InputError(f"{control.id} is answered twice", slug="malformed-pair", hint="Answer it once.")
+        reason = check_text(f"the reason of {control.id}", reason, required=False)
+        answers[id] = ControlAnswer(id, answer, reason)
+    return tuple(answers.values())
+
+
+def _control(work: UnitOfWork, phase: Phase, given: str) -> tuple[str, Control]:
+    """A control that can be answered at a checkpoint of `phase`, and the id that it is kept by.
+
+    Raises `InputError` naming where it belongs, or the nearest ids.
+    """
+    own = {control.id: control for control in shipped_catalogue("crisplens").controls}
+    if (mine := own.get(given.upper())) and phase.id in mine.phases:
+        return mine.id, mine
+    try:
+        found = find_control(work.session, given)
+    except InputError as error:
+        practices = ", ".join(control.id for control in phase.practices)
+        hint = (
+            error.hint if error.hint.startswith("Did you mean") else f"Controls of {phase.id}: {practices}."
         )
-    return tuple(answers)
+        raise InputError(
+            f"phase {phase.id} has no control {given[:100]!r}", slug=error.slug, hint=hint
+        ) from None
+    phases = found.control.phases
+    if phases and phase.id not in phases:
+        raise InputError(
+            f"{found.control.id} is a control of phase {' and '.join(phases)}, not of {phase.id}",
+            slug="unknown-name",
+            hint=f"Controls of {phase.id}: {', '.join(control.id for control in phase.practices)}.",
+        )
+    return found.kept_id, found.control
+
+
+def _kind_and_file(given: EvidenceGiven) -> tuple[str, str | os.PathLike[str]]:
+    """The kind and file of evidence: `test-report=report.html` names both, unless that is a file."""
+    if isinstance(given, tuple):
+        kind, file = given
+    else:
+        kind, equals, rest = os.fspath(given).partition("=")
+        if not equals or Path(given).exists() or not NAME_PATTERN.fullmatch(kind):
+            return "", given
+        file = rest
+    if not NAME_PATTERN.fullmatch(kind):
+        raise InputError(
+            f"{kind[:100]!r} cannot name a kind of evidence",
+            slug="bad-name",
+            hint="Such as test-report=FILE.",
+        )
+    return kind, file
 
 
 def _subject(work: UnitOfWork, phase: str, model: str | VersionRef | None) -> str | None:

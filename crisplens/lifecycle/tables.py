@@ -9,7 +9,9 @@ from crisplens.core.columns import JsonText
 from crisplens.core.database import Base
 from crisplens.ledger.tables import Traced
 from crisplens.lifecycle.model import ApprovalSignature, ControlAnswer, EvidenceLink
+from crisplens.lifecycle.roles.tables import Withdrawable
 from crisplens.registry.keys.model import Endorsement
+from crisplens.registry.model import GateDecision
 
 
 class CheckpointRow(Traced, Base):
@@ -28,7 +30,7 @@ class CheckpointRow(Traced, Base):
     digest: Mapped[str] = mapped_column(Text)
 
 
-class ApprovalRow(Traced, Base):
+class ApprovalRow(Withdrawable, Base):
     """One decision on a checkpoint."""
 
     __tablename__ = "approval"
@@ -64,3 +66,49 @@ class CycleRow(Traced, Base):
     from_phase: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
     trigger: Mapped[str | None] = mapped_column(Text)
+
+
+class ApprovalRequestRow(Withdrawable, Base):
+    """One request to approve a checkpoint."""
+
+    __tablename__ = "approval_request"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    checkpoint: Mapped[str] = mapped_column(Text)
+    checkpoint_digest: Mapped[str] = mapped_column(Text)
+    phase: Mapped[str] = mapped_column(Text)
+    cycle: Mapped[int]
+    subject: Mapped[str | None] = mapped_column(Text)
+    basis: Mapped[dict[str, int]] = mapped_column(JsonText(dict[str, int]))
+    approvers: Mapped[tuple[str, ...]] = mapped_column(JsonText(tuple[str, ...]))
+    until: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+
+
+class OverrideRow(Traced, Base):
+    """One override of a gate, and its review."""
+
+    __tablename__ = "gate_override"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    phase: Mapped[str] = mapped_column(Text)
+    cycle: Mapped[int]
+    subject: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    until: Mapped[str] = mapped_column(Text)
+    unmet: Mapped[tuple[str, ...]] = mapped_column(JsonText(tuple[str, ...]))
+    outcome: Mapped[str | None] = mapped_column(Text)
+    review_note: Mapped[str | None] = mapped_column(Text)
+    reviewed_by: Mapped[str | None] = mapped_column(Text)
+    reviewed_at: Mapped[str | None] = mapped_column(Text)
+
+
+class CycleEndRow(Traced, Base):
+    """The end of one cycle, which may be the first."""
+
+    __tablename__ = "cycle_end"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    note: Mapped[str] = mapped_column(Text)
+    gates: Mapped[tuple[GateDecision, ...]] = mapped_column(JsonText(tuple[GateDecision, ...]))

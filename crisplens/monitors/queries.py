@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
@@ -99,6 +99,12 @@ def list_checks(session: Session, project: str, monitor: str | None = None) -> l
         get_monitor(session, project, monitor)
         query = query.filter_by(monitor=monitor)
     return views(session.scalars(query.order_by(CheckRow.seq)), Check)
+
+
+def count_checks(session: Session, project: str) -> dict[str, int]:
+    """How often each of the project's monitors has run; those that never did are missing."""
+    query = select(CheckRow.monitor, func.count()).filter_by(project=project).group_by(CheckRow.monitor)
+    return {row[0]: row[1] for row in session.connection().execute(query)}
 
 
 def list_incidents(session: Session, project: str) -> list[Incident]:

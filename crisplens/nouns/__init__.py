@@ -2,16 +2,38 @@
 
 from crisplens.nouns.audit import Audit
 from crisplens.nouns.evidence import EvidenceFiles
+from crisplens.nouns.governance import Controls, Frameworks, Policies, Status
 from crisplens.nouns.keys import Keys
-from crisplens.nouns.lifecycle import Approvals, Checkpoints, Cycles, Deployments, Gates
+from crisplens.nouns.lifecycle import (
+    Approvals,
+    Checkpoints,
+    Cycles,
+    Deployments,
+    Gates,
+    Overrides,
+    Risks,
+    Roles,
+)
 from crisplens.nouns.monitors import Incidents, Monitors, Triggers
-from crisplens.nouns.registry import Data, Evaluations, Goals, Kpis, Lineage, Models, Projects, Runs, Sources
+from crisplens.nouns.registry import (
+    Costs,
+    Data,
+    Evaluations,
+    Goals,
+    Kpis,
+    Lineage,
+    Models,
+    Projects,
+    Runs,
+    Sources,
+)
 from crisplens.nouns.reports import Reports
 
 __all__ = [
     "Projects",
     "Goals",
     "Kpis",
+    "Costs",
     "Sources",
     "Data",
     "Runs",
@@ -20,10 +42,17 @@ __all__ = [
     "Lineage",
     "EvidenceFiles",
     "Keys",
+    "Controls",
+    "Policies",
+    "Roles",
+    "Risks",
     "Checkpoints",
     "Gates",
+    "Overrides",
     "Approvals",
     "Cycles",
+    "Status",
+    "Frameworks",
     "Deployments",
     "Monitors",
     "Incidents",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,19 @@ class EvidenceFiles(Noun):
         """
         store = self._registry.configuration.open_evidence()
         return evidence_content.save_evidence(store, self._today(which), Path(output), overwrite=overwrite)
+
+    def check(self) -> Sequence[evidence_queries.Evidence]:
+        """Read every evidence file of the project and record which are damaged or gone, and which are back.
+
+        Returns those that are not as recorded; what was approved on them is stale until they are.
+        """
+        store = self._registry.configuration.open_evidence()
+        # Reading takes long; nobody waits for it.
+        with self._registry.reading_log() as session:
+            project = self._registry.require_project(session)
+            faults = evidence_queries.content_faults(session, project, store)
+        with self._registry.writing() as work:
+            return evidence.record_faults(work, faults)
 
     def redact(self, which: str, *, reason: str) -> evidence.Redaction:
         """Forget the content of an evidence file for good: its digest and the reason stay in the record.

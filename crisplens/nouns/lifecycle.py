@@ -1,4 +1,4 @@
-"""Whether it is in order: checkpoints, gates, approvals, cycles, deployments."""
+"""Whether it is in order: checkpoints, gates, approvals, cycles, deployments, roles, risks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crisplens.binding import Command, Noun, ProjectQuery
+from crisplens.binding import Command, Noun, ProjectQuery, Query
 from crisplens.core import ssh
-from crisplens.lifecycle import approvals, gate_queries
+from crisplens.lifecycle import approvals, cycles, doors, gate_queries, inbox, overrides
 from crisplens.lifecycle import queries as lifecycle_queries
 from crisplens.lifecycle import service as lifecycle
 from crisplens.lifecycle.model import Decision
+from crisplens.lifecycle.risks import queries as risk_queries
+from crisplens.lifecycle.risks import service as risks
+from crisplens.lifecycle.roles import queries as role_queries
+from crisplens.lifecycle.roles import service as roles
 from crisplens.lifecycle.signatures import NAMESPACE, ApprovalStatement
 from crisplens.registry.deployments import queries as deployment_queries
 from crisplens.registry.model import VersionRef
@@ -44,16 +48,31 @@ class Gates(Noun):
             )
 
 
+Inbox = list[inbox.InboxItem]
+
+
 class Approvals(Noun):
     """`crisplens approval`"""
 
     _registry: Registry
 
+    request = Command(approvals.request_approval)
     grant = Command(approvals.grant_approval)
     reject = Command(approvals.reject_approval)
+    request_changes = Command(approvals.request_changes)
+    withdraw = Command(approvals.withdraw_approval)
+    delegate = Command(roles.delegate_approval)
+    end_delegation = Command(roles.end_delegation)
     list = ProjectQuery(lifecycle_queries.list_approvals)
+    requests = ProjectQuery(lifecycle_queries.list_requests)
+    delegations = ProjectQuery(role_queries.list_delegations)
+    _inbox = Query(inbox.list_inbox)
     show = ProjectQuery(approvals.show_approval)
     _state = ProjectQuery(approvals.state_approval)
+
+    def inbox(self, actor: str | None = None, *, project: str | None = None) -> Inbox:
+        """What waits for a person's decision (the registry's actor unless named), in every project or in one."""
+        return self._inbox(actor if actor is not None else self._registry.actor.id, project=project)
 
     def statement(
         self,
@@ -87,12 +106,41 @@ class Approvals(Noun):
 class Cycles(Noun):
     """`crisplens cycle`"""
 
-    open = Command(lifecycle.open_cycle)
+    open = Command(cycles.open_cycle)
+    close = Command(doors.close_cycle)
     list = ProjectQuery(lifecycle_queries.list_cycles)
+    history = ProjectQuery(cycles.list_cycle_stories)
 
 
 class Deployments(Noun):
     """`crisplens deployment`"""
 
-    record = Command(lifecycle.record_deployment)
+    record = Command(doors.record_deployment)
     list = ProjectQuery(deployment_queries.list_deployments)
+
+
+class Overrides(Noun):
+    """`crisplens override`"""
+
+    grant = Command(overrides.override_gate)
+    review = Command(overrides.review_override)
+    list = ProjectQuery(lifecycle_queries.list_overrides)
+
+
+class Roles(Noun):
+    """`crisplens role`"""
+
+    grant = Command(roles.grant_role)
+    withdraw = Command(roles.withdraw_role)
+    list = ProjectQuery(role_queries.list_roles)
+
+
+class Risks(Noun):
+    """`crisplens risk`"""
+
+    add = Command(risks.add_risk)
+    update = Command(risks.update_risk)
+    review = Command(risks.review_risk)
+    close = Command(risks.close_risk)
+    list = ProjectQuery(risk_queries.list_risks)
+    show = ProjectQuery(risk_queries.get_risk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crisplens.binding import Command, Noun, ProjectQuery
-from crisplens.lifecycle import service as lifecycle
+from crisplens.lifecycle import doors
 from crisplens.monitors import answers
 from crisplens.monitors import queries as monitor_queries
 from crisplens.monitors import service as monitors
@@ -54,6 +54,6 @@ class Triggers(Noun):
     """`crisplens trigger`"""
 
     acknowledge = Command(answers.acknowledge_trigger)
-    resolve = Command(lifecycle.resolve_trigger)
+    resolve = Command(doors.resolve_trigger)
     dismiss = Command(answers.dismiss_trigger)
     list = ProjectQuery(monitor_queries.list_triggers)

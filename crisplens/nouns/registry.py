@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from crisplens.binding import Command, Noun, ProjectQuery, Query
+from crisplens.lifecycle.doors import promote_model
+from crisplens.lifecycle.projects import add_project
 from crisplens.registry.data import queries as data_queries
 from crisplens.registry.data import service as data
 from crisplens.registry.lineage import queries as lineage_queries
@@ -12,12 +14,14 @@ from crisplens.registry.models import service as models
 from crisplens.registry.projects import queries as project_queries
 from crisplens.registry.projects import service as projects
 from crisplens.registry.runs import queries as run_queries
+from crisplens.registry.value import queries as value_queries
+from crisplens.registry.value import service as value
 
 
 class Projects(Noun):
     """`crisplens project`"""
 
-    add = Command(projects.add_project)
+    add = Command(add_project)
     list = Query(project_queries.list_projects)
     show = Query(project_queries.get_project)
 
@@ -34,6 +38,17 @@ class Kpis(Noun):
 
     set = Command(projects.set_kpi)
     list = ProjectQuery(project_queries.list_kpis)
+    observe = Command(value.observe_kpi)
+    history = ProjectQuery(value_queries.list_observations)
+    compare = ProjectQuery(value_queries.compare_kpis)
+
+
+class Costs(Noun):
+    """`crisplens cost`"""
+
+    record = Command(value.record_cost)
+    list = ProjectQuery(value_queries.list_costs)
+    compare = ProjectQuery(value_queries.compare_costs)
 
 
 class Sources(Noun):
@@ -47,6 +62,7 @@ class Data(Noun):
     """`crisplens data`"""
 
     add = Command(data.add_data)
+    replace = Command(data.replace_data)
     list = ProjectQuery(data_queries.list_dataset_versions)
     show = ProjectQuery(data_queries.get_dataset_version)
 
@@ -63,6 +79,8 @@ class Models(Noun):
     """`crisplens model`"""
 
     register = Command(models.register_model)
+    promote = Command(promote_model)
+    promotions = ProjectQuery(model_queries.list_promotions)
     list = ProjectQuery(model_queries.list_model_versions)
     show = ProjectQuery(model_queries.get_model_version)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from crisplens.core.errors import InputError
+from crisplens.core.errors import InputError, Refused
 
 _REFERENCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)@([1-9][0-9]{0,8})")
 
@@ -59,13 +59,40 @@ def check_parameters(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
     return dict(parameters)
 
 
-class GateDecision(msgspec.Struct, frozen=True, kw_only=True):
+class GateDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a gate said when something asked to pass it; recorded with what it let through.
 
-    `subject` is what asked, `unmet` the rules that were not met, in words.
+    `subject` is what asked, `unmet` the rules that were not met, in words; `override` is the id of what let it pass
+    all the same, `policy` the one (`name@version`) that it was judged by.
     """
 
     phase: str
     subject: str
     open: bool
     unmet: tuple[str, ...] = ()
+    override: str = ""
+    policy: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether what asked may pass: the gate is open, or overridden."""
+        return self.open or bool(self.override)
+
+
+def refuse_blocked(what: str, subjects: Iterable[VersionRef], gates: Sequence[GateDecision]) -> None:
+    """Raise `Refused` unless every subject has a decision, and none of its decisions stops it.
+
+    `what` is the end of "visits@1 may not ...".
+    """
+    for subject in subjects:
+        decisions = [gate for gate in gates if gate.subject == str(subject)]
+        if not decisions:
+            raise Refused(f"{subject} may not {what}: no gate was asked", slug="gate-blocked")
+        for gate in decisions:
+            if not gate.passes:
+                raise Refused(
+                    f"{subject} may not {what}: its {gate.phase} gate is blocked\n"
+                    + "\n".join(f"  - {rule}" for rule in gate.unmet),
+                    slug="gate-blocked",
+                    hint=f"See `crisplens gate check {gate.phase}`.",
+                )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from operator import itemgetter
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Select, Table, bindparam, func, select
+from sqlalchemy import CursorResult, Select, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from crisplens.ledger.tables import Dated, Traced
@@ -30,7 +31,12 @@ def view(row: Any, kind: type[ViewT]) -> ViewT:
 
 def views(rows: Iterable[Any], kind: type[ViewT]) -> list[ViewT]:
     """Rows as `kind`s, in the same order."""
-    return [view(row, kind) for row in rows]
+    if not isinstance(rows, CursorResult):
+        return [view(row, kind) for row in rows]
+    # By place: a project has thousands of rows, and to look each column up by its name takes most of the time.
+    columns, fields = list(rows.keys()), kind.__struct_fields__
+    values = itemgetter(*map(columns.index, fields))
+    return [kind(**dict(zip(fields, values(row), strict=True))) for row in rows]
 
 
 def find_view(session: Session, row: type[Dated], key: tuple[Any, ...], kind: type[ViewT]) -> ViewT | None:

@@ -13,13 +13,25 @@ from crisplens.core.errors import RegistryError
 from crisplens.ledger.points import Point
 from crisplens.ledger.proofs import head_at
 from crisplens.ledger.queries import TreeHead
+from crisplens.lifecycle.catalogues.crosswalk import OWN
+from crisplens.lifecycle.catalogues.model import Catalogue
+from crisplens.lifecycle.catalogues.queries import load_catalogues
+from crisplens.lifecycle.gates import check_gate
+from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.queries import load_record
+from crisplens.lifecycle.status import tell_status
 from crisplens.reports.content import AsOf, AuditReport, VerifyStep
+from crisplens.reports.cycles import cycle_entries
 from crisplens.reports.drift import monitor_stories
+from crisplens.reports.frameworks import framework_section
 from crisplens.reports.goals import kpi_results, variants_in_production
-from crisplens.reports.recorded import cycle_entries, lineage_section, record_section
+from crisplens.reports.governance import override_entries, risk_entries, role_section
+from crisplens.reports.policy_words import policy_section
+from crisplens.reports.record_verdicts import registry_verdicts
+from crisplens.reports.recorded import lineage_section, record_section
 from crisplens.reports.story import open_gaps, phase_stories
-from crisplens.reports.verdicts import project_verdict, registry_verdicts
+from crisplens.reports.value import value_section
+from crisplens.reports.verdicts import project_verdict
 
 VERIFY = VerifyStep(
     command="crisplens audit verify",
@@ -37,11 +49,26 @@ LIMITS = (
 )
 METHOD = (
     "The report was computed from the record when it was generated; nothing in it was entered by hand.",
-    "A gate is open when every rule of its phase is met by the record as it stands. An approval is bound to"
-    " the checkpoint it was given on and to everything that checkpoint's gate rested on; when any of that is"
-    " recorded anew or changed, the approval is stale.",
+    "A gate is judged by the policy in force: the built-in rules of its phase that the policy takes over, what the"
+    " policy demands beyond them, and the approvals it asks for. It is open when all of that is met by the record as"
+    " it stands.",
+    "An approval is bound to the checkpoint it was given on and to everything that checkpoint's gate rested on. When"
+    " any of that is recorded anew, changed or replaced, when evidence beneath it is found damaged or gone, or when"
+    " the policy demands something else of the phase, the approval is stale. The path that is shown leads from what"
+    " changed, through the lineage, to the checkpoint; of several ways it is a shortest one. An approval has expired"
+    " when it is older than the policy lets approvals be.",
+    "An override lets pass what a gate stops, and does not open the gate. It stays in red until somebody other than"
+    " the one who made it has reviewed it; one that the review does not justify lets nothing pass any more.",
     "A phase is blocked when something of it has been recorded in the current cycle and its gate is not open,"
-    " and not started when nothing has.",
+    " not started when nothing has, and not required when the policy does not ask for it.",
+    "A control of a framework counts as answered by a checkpoint's answer to it; without one, by answers to controls"
+    " that ask for the same and by facts that the record shows itself. It is met when all of that is, partial when"
+    " some of it is, and a gap when none is. Which controls ask for the same, and which facts show it, is our"
+    " judgement.",
+    "A risk's level follows from its likelihood times its impact. Its review is overdue after the day by which it was"
+    " to be looked at again. Actual costs are all that were ever recorded, as a goal states its costs for no period.",
+    "A phase's duration in a cycle is the time from its first checkpoint there to its last approval there that was"
+    " not withdrawn.",
     "A model version is judged by its newest evaluation on data whose content did not train it, against the"
     " KPIs as they stand today. A KPI is met at its target or within the acceptable error of it.",
     "Drift is judged column by column against a reference profile; a window drifts when the share of drifting"
@@ -69,22 +96,34 @@ def build_audit_report(
 
     Raises `InputError` when there is no such project, `RegistryError` when the database is no registry.
     """
-    record = load_record(session, project)
+    # As of a point, its session knows what time it was then.
+    record = load_record(session, project, now=None if point else now, whole=True)
     log = log or session
     verification = verify_registry(log, store)
-    phases = phase_stories(record)
+    catalogues = load_catalogues(session)
+    gates = {phase.id: check_gate(record, phase.id) for phase in list_phases()}
+    overrides, stale = override_entries(record), tell_status(record).stale
+    unreviewed = tuple(one for one in overrides if not one.reviewed)
+    phases = phase_stories(record, gates, overrides, _titles(catalogues))
     kpis = kpi_results(record)
     return AuditReport(
         generated_at=to_text(now),
         as_of=_as_of(point, verification.head) if point else None,
         project=record.project,
-        verdict=project_verdict(record, phases, kpis),
+        verdict=project_verdict(record, phases, kpis, unreviewed=unreviewed, stale=stale),
+        unreviewed=unreviewed,
+        stale=stale,
         verification=registry_verdicts(verification),
         head=_head_at(log, point) if point else verification.head,
         in_production=variants_in_production(record),
         goal=record.goal,
         kpis=kpis,
+        value=value_section(session, record),
+        policy=policy_section(session, record),
+        roles=role_section(session, record),
         phases=phases,
+        risks=risk_entries(record),
+        frameworks=framework_section(record, catalogues, gates.values()),
         record=record_section(session, record),
         lineage=lineage_section(record),
         monitors=monitor_stories(record),
@@ -96,6 +135,15 @@ def build_audit_report(
         limits=LIMITS,
         method=METHOD,
     )
+
+
+def _titles(catalogues: dict[str, Catalogue]) -> dict[str, str]:
+    """The titles of all controls, by the ids that checkpoints keep."""
+    return {
+        control.id if name == OWN else f"{name}:{control.id}": control.title
+        for name, catalogue in catalogues.items()
+        for control in catalogue.controls
+    }
 
 
 def _as_of(point: Point, head: TreeHead | None) -> AsOf:

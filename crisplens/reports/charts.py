@@ -15,9 +15,9 @@ from crisplens.reports.content import KpiResults
 from crisplens.reports.numbers import shorten, show_decimal, show_time
 from crisplens.reports.record_content import MonitorStory
 
-_ROW, _TOP = 26, 22
+_ROW, TOP = 26, 22
 _CELL, _LABEL_CHARACTERS, _CHARACTER = 15, 32, 6.4
-_PLOT, _BELOW = 96, 18
+_PLOT, BELOW = 96, 18
 # So many bars leave room for a number above each.
 _FEW = 12
 _NOTHING = Markup("")
@@ -29,13 +29,13 @@ def kpi_chart(kpi_results: KpiResults) -> Markup:
     target, error = float(kpi.target), float(kpi.acceptable_error or 0)
     baseline = None if kpi.baseline is None else float(kpi.baseline)
     marks = [target - error, target + error, *([] if baseline is None else [baseline])]
-    place = _scale([*marks, *(one.value for one in measured if one.value is not None)])
+    place = Scale([*marks, *(one.value for one in measured if one.value is not None)])
     limit = place(target - error if kpi.direction == Direction.HIGHER else target + error)
-    height = _TOP + _ROW * max(len(measured), 1) + _BELOW
+    height = TOP + _ROW * max(len(measured), 1) + BELOW
     region = (limit, 100 - limit) if kpi.direction == Direction.HIGHER else (0.0, limit)
     parts = [
         Markup('<rect class="good" x="{:.2f}%" y="{}" width="{:.2f}%" height="{}"/>').format(
-            region[0], _TOP, region[1], height - _TOP - _BELOW
+            region[0], TOP, region[1], height - TOP - BELOW
         ),
         _mark(place(target), height, "target", f"target {show_decimal(kpi.target)}", top=True),
     ]
@@ -44,12 +44,12 @@ def kpi_chart(kpi_results: KpiResults) -> Markup:
             _mark(place(baseline), height, "baseline", f"baseline {show_decimal(kpi.baseline)}", top=False)
         )
     for row, one in enumerate(measured):
-        x, y = place(one.value or 0.0), _TOP + _ROW * row + _ROW // 2
+        x, y = place(one.value or 0.0), TOP + _ROW * row + _ROW // 2
         parts.append(_dot(x, y, f"{shorten(one.model, 26)}  {one.shown}", met=bool(one.met)))
     about = ", ".join(f"{one.model} {one.shown} ({'met' if one.met else 'missed'})" for one in measured)
     marks_in_words = f"target {kpi.target}, baseline {kpi.baseline or 'none'}"
     title = f"{kpi.name}: {marks_in_words}; {about or 'no version was measured'}"
-    return _svg("kpi", height, title, parts)
+    return svg("kpi", height, title, parts)
 
 
 def drift_chart(story: MonitorStory) -> Markup:
@@ -57,9 +57,9 @@ def drift_chart(story: MonitorStory) -> Markup:
     if not story.checks:
         return _NOTHING
     step = 100 / max(len(story.checks), 8)
-    limit = _TOP + _PLOT * (1 - story.checks[-1].drift_share)
+    limit = TOP + _PLOT * (1 - story.checks[-1].drift_share)
     parts = [
-        Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(_TOP + _PLOT),
+        Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(TOP + _PLOT),
         Markup('<line class="limit" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(limit),
     ]
     for place, check in enumerate(story.checks):
@@ -67,7 +67,7 @@ def drift_chart(story: MonitorStory) -> Markup:
         kind = {Verdict.DRIFT: "drift", Verdict.BAD_DATA: "bad"}.get(check.verdict, "calm")
         parts.append(
             Markup('<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>').format(
-                kind, x - step * 0.32, _TOP + _PLOT - max(size, 1.5), step * 0.64, max(size, 1.5)
+                kind, x - step * 0.32, TOP + _PLOT - max(size, 1.5), step * 0.64, max(size, 1.5)
             )
         )
         sign = {"drift": "▲ ", "bad": "✕ "}.get(kind, "")
@@ -75,11 +75,11 @@ def drift_chart(story: MonitorStory) -> Markup:
             label = f"{sign}{check.share or 0:.0%}" if len(story.checks) <= _FEW else sign
             parts.append(
                 Markup('<text class="{}-sign" x="{:.2f}%" y="{:.1f}" text-anchor="middle">{}</text>').format(
-                    kind, x, _TOP + _PLOT - size - 5, label
+                    kind, x, TOP + _PLOT - size - 5, label
                 )
             )
     first, last = story.checks[0], story.checks[-1]
-    foot = _TOP + _PLOT + 14
+    foot = TOP + _PLOT + 14
     parts.append(Markup('<text x="0" y="{}">{}</text>').format(foot, show_time(first.at)[:10]))
     if len(story.checks) > 3:
         end = min((len(story.checks) - 0.1) * step, 100.0)
@@ -91,7 +91,7 @@ def drift_chart(story: MonitorStory) -> Markup:
     shares = ", ".join(
         f"{one.id} {'none compared' if one.share is None else f'{one.share:.0%}'}" for one in story.checks
     )
-    return _svg("drift", foot + 6, f"Share of drifting columns, check by check: {shares}", parts)
+    return svg("drift", foot + 6, f"Share of drifting columns, check by check: {shares}", parts)
 
 
 def heat_grid(story: MonitorStory) -> Markup:
@@ -134,16 +134,12 @@ def _cell(x: int, y: int, verdict: Verdict | None) -> tuple[str, str]:
     return "none", f"M{x + 4} {y + 7.5}h7"
 
 
-def _scale(values: Iterable[float]) -> _Scale:
-    known = list(values)
-    return _Scale(min(known), max(known))
-
-
-class _Scale:
+class Scale:
     """Places of values between 8 and 92 percent, so that labels have room."""
 
-    def __init__(self, low: float, high: float) -> None:
-        self.low, self.span = low, (high - low)
+    def __init__(self, values: Iterable[float]) -> None:
+        known = list(values)
+        self.low, self.span = min(known), max(known) - min(known)
 
     def __call__(self, value: float) -> float:
         return 8 + 84 * (value - self.low) / self.span if self.span else 50.0
@@ -154,7 +150,7 @@ def _mark(x: float, height: int, kind: str, label: str, *, top: bool) -> Markup:
     return Markup(
         '<line class="{}" x1="{:.2f}%" x2="{:.2f}%" y1="{}" y2="{}"/>'
         '<text x="{:.2f}%" y="{}" text-anchor="{}">{}</text>'
-    ).format(kind, x, x, _TOP - 4, height - _BELOW + 4, x, y, _anchor(x), label)
+    ).format(kind, x, x, TOP - 4, height - BELOW + 4, x, y, _anchor(x), label)
 
 
 def _dot(x: float, y: int, label: str, *, met: bool) -> Markup:
@@ -173,7 +169,8 @@ def _anchor(x: float) -> str:
     return "start" if x < 20 else "end" if x > 80 else "middle"
 
 
-def _svg(kind: str, height: float, title: str, parts: list[Markup]) -> Markup:
+def svg(kind: str, height: float, title: str, parts: list[Markup]) -> Markup:
+    """A chart as wide as there is room, with what it shows in words."""
     return Markup(
         '<svg class="chart {}" role="img" width="100%" height="{}"><title>{}</title>{}</svg>'
     ).format(kind, height, title, _NOTHING.join(parts))

@@ -8,13 +8,20 @@ import msgspec
 
 from crisplens.ledger.queries import TreeHead
 from crisplens.ledger.verdict import Finding
-from crisplens.lifecycle.model import RuleResult
-from crisplens.lifecycle.phases import Control
-from crisplens.lifecycle.queries import Approval, Checkpoint, Cycle
+from crisplens.lifecycle.status import StaleApproval
 from crisplens.monitors.queries import Incident, Trigger
 from crisplens.registry.deployments.model import Variant
 from crisplens.registry.projects.queries import Goal, Kpi, Project
+from crisplens.reports.governance_content import (
+    FrameworkSection,
+    OverrideEntry,
+    PolicySection,
+    RiskEntry,
+    RoleSection,
+    ValueSection,
+)
 from crisplens.reports.record_content import LineageSection, MonitorStory, RecordSection
+from crisplens.reports.story_content import CycleEntry, PhaseGaps, PhaseStory
 
 
 class ProjectState(StrEnum):
@@ -24,23 +31,6 @@ class ProjectState(StrEnum):
     NOT_IN_ORDER = "not in order"
     UNDER_WAY = "under way"
     NOT_STARTED = "not started"
-
-
-class PhaseState(StrEnum):
-    """How a phase stands in the current cycle."""
-
-    IN_ORDER = "in order"
-    BLOCKED = "blocked"
-    NOT_STARTED = "not started"
-
-
-class Standing(StrEnum):
-    """What a decision on a checkpoint is worth today."""
-
-    STANDS = "stands"
-    STALE = "stale"
-    REJECTED = "rejected"
-    SUPERSEDED = "superseded"
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,79 +84,6 @@ class KpiResults(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[VersionResult, ...]
 
 
-class ControlEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A control's answer, with its title."""
-
-    id: str
-    title: str
-    answer: str
-    reason: str
-
-
-class ApprovalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision on a checkpoint and what it is worth today; `changes` says what made it stale."""
-
-    approval: Approval
-    standing: Standing
-    changes: tuple[str, ...] = ()
-
-
-class CheckpointEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A checkpoint with its answers spelt out. `counts`: the gate rests on this one."""
-
-    checkpoint: Checkpoint
-    counts: bool
-    controls: tuple[ControlEntry, ...]
-    unanswered: tuple[Control, ...]
-    approvals: tuple[ApprovalEntry, ...]
-
-
-class CycleOfPhase(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase's checkpoints in one cycle."""
-
-    number: int
-    checkpoints: tuple[CheckpointEntry, ...]
-
-
-class PhaseStory(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase: its places in the frameworks, how it stands, and what was stated and decided."""
-
-    number: int
-    id: str
-    title: str
-    description: str
-    crisp_dm: tuple[str, ...]
-    lens_phase: str
-    source: str
-    note: str
-    state: PhaseState
-    before_cycle: bool
-    subject: str | None
-    rules: tuple[RuleResult, ...]
-    cycles: tuple[CycleOfPhase, ...]
-
-
-class PhaseGaps(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase's rules that are not met, each with what would meet it."""
-
-    phase: str
-    title: str
-    state: PhaseState
-    rules: tuple[RuleResult, ...]
-
-
-class CycleEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A cycle and what was recorded in it."""
-
-    cycle: Cycle
-    from_title: str
-    current: bool
-    checkpoints: int
-    decisions: int
-    models: tuple[str, ...]
-    deployments: tuple[str, ...]
-
-
 class VerifyStep(msgspec.Struct, frozen=True, kw_only=True):
     """A command that checks the record, and what it does."""
 
@@ -185,20 +102,28 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True):
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """The whole report on a project; `generated_at` is RFC 3339, UTC.
 
+    `unreviewed` are the overrides that nobody has reviewed; every override is told with its phase.
     With `as_of` the record and the tree head are those of that point, the verification is that of the whole log.
     """
 
-    format: int = 1
+    format: int = 2
     generated_at: str
     as_of: AsOf | None
     project: Project
     verdict: ProjectVerdict
+    unreviewed: tuple[OverrideEntry, ...]
+    stale: tuple[StaleApproval, ...]
     verification: tuple[RegistryVerdict, ...]
     head: TreeHead | None
     in_production: tuple[Variant, ...]
     goal: Goal | None
     kpis: tuple[KpiResults, ...]
+    value: ValueSection
+    policy: PolicySection
+    roles: RoleSection
     phases: tuple[PhaseStory, ...]
+    risks: tuple[RiskEntry, ...]
+    frameworks: FrameworkSection
     record: RecordSection
     lineage: LineageSection
     monitors: tuple[MonitorStory, ...]

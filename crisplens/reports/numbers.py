@@ -47,6 +47,15 @@ def show_time(text: str | None) -> str:
     return f"{text[:10]} {text[11:16]} UTC" if text else NONE
 
 
+def show_duration(days: float | None) -> str:
+    """A time in days as people say it: minutes below an hour, hours below two days."""
+    if days is None:
+        return NONE
+    if days < 1 / 24:
+        return f"{days * 24 * 60:.0f} min"
+    return f"{days * 24:.3g} h" if days < 2 else f"{days:.3g} days"
+
+
 def show_digest(text: str) -> str:
     """The first twelve hexadecimal digits of a digest."""
     value = text.rpartition(":")[2]

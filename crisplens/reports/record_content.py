@@ -11,7 +11,7 @@ from crisplens.registry.deployments.queries import Deployment
 from crisplens.registry.evidence.queries import Evidence
 from crisplens.registry.lineage.model import Graph
 from crisplens.registry.model import GateDecision
-from crisplens.registry.models.queries import Evaluation, ModelVersion
+from crisplens.registry.models.queries import Evaluation, ModelVersion, Promotion
 from crisplens.registry.runs.queries import Run
 
 
@@ -53,12 +53,17 @@ class DeploymentEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordSection(msgspec.Struct, frozen=True, kw_only=True):
-    """What the project recorded, in order; `more_evidence` counts files of checks that are not listed."""
+    """What the project recorded, in order; `more_evidence` counts files of checks that are not listed.
+
+    `replaced` maps the dataset versions that are not to be relied on any more to those that took their place.
+    """
 
     data_sources: tuple[DataSource, ...]
     datasets: tuple[DatasetEntry, ...]
+    replaced: dict[str, str]
     runs: tuple[Run, ...]
     models: tuple[ModelVersion, ...]
+    promotions: tuple[Promotion, ...]
     evaluations: tuple[EvaluationEntry, ...]
     deployments: tuple[DeploymentEntry, ...]
     evidence: tuple[Evidence, ...]

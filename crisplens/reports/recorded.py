@@ -1,4 +1,4 @@
-"""The record itself: what the project recorded, arranged for reading, and its lineage and cycles."""
+"""The record itself: what the project recorded, arranged for reading, and its lineage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from sqlalchemy.orm import Session
 
 from crisplens.lifecycle.gates import decide_version
-from crisplens.lifecycle.phases import get_phase
 from crisplens.lifecycle.queries import ProjectRecord
 from crisplens.registry.data.model import ColumnSchema
 from crisplens.registry.deployments.queries import Deployment
@@ -15,7 +14,6 @@ from crisplens.registry.evidence.queries import list_evidence
 from crisplens.registry.lineage.model import Graph, Node, NodeKind, Relation
 from crisplens.registry.models.model import Part
 from crisplens.registry.models.queries import Evaluation
-from crisplens.reports.content import CycleEntry
 from crisplens.reports.drift import unlisted_checks
 from crisplens.reports.record_content import (
     DatasetEntry,
@@ -42,8 +40,10 @@ def record_section(session: Session, record: ProjectRecord) -> RecordSection:
     return RecordSection(
         data_sources=tuple(sorted(record.data_sources, key=lambda one: one.seq)),
         datasets=_datasets(record),
+        replaced={str(one.ref): str(one.replaced_by) for one in record.dataset_versions if one.replaced_by},
         runs=tuple(record.runs),
         models=tuple(record.model_versions),
+        promotions=tuple(record.promotions),
         evaluations=tuple(map(_evaluation, record.evaluations)),
         deployments=tuple(_deployment(record, one) for one in record.deployments),
         evidence=shown,
@@ -80,27 +80,6 @@ def lineage_section(record: ProjectRecord) -> LineageSection:
         ),
         holes=tuple(dict.fromkeys(hole for start in starts for hole in graph.holes(start))),
     )
-
-
-def cycle_entries(record: ProjectRecord) -> tuple[CycleEntry, ...]:
-    """The cycles, each with what was recorded from its opening to the next."""
-    ends = [*(cycle.seq for cycle in record.cycles[1:]), None]
-    return tuple(
-        CycleEntry(
-            cycle=cycle,
-            from_title=get_phase(cycle.from_phase).title,
-            current=end is None,
-            checkpoints=sum(one.cycle == cycle.number for one in record.checkpoints),
-            decisions=sum(one.cycle == cycle.number for one in record.approvals),
-            models=tuple(str(one.ref) for one in record.model_versions if _within(one.seq, cycle.seq, end)),
-            deployments=tuple(one.id for one in record.deployments if _within(one.seq, cycle.seq, end)),
-        )
-        for cycle, end in zip(record.cycles, ends, strict=True)
-    )
-
-
-def _within(seq: int, start: int, end: int | None) -> bool:
-    return start < seq and (end is None or seq < end)
 
 
 def _picture(record: ProjectRecord) -> tuple[Graph | None, str]:

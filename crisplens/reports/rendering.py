@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from crisplens.core.text import count
+from crisplens.lifecycle.coverage import ControlCoverage
 from crisplens.reports import numbers
 from crisplens.reports.content import AuditReport
 
@@ -34,6 +37,7 @@ def _environment() -> Environment:
 
     from crisplens.reports.charts import drift_chart, heat_grid, kpi_chart
     from crisplens.reports.lineage_picture import lineage_picture
+    from crisplens.reports.observation_chart import observation_chart
 
     environment = Environment(
         loader=PackageLoader("crisplens.reports"),
@@ -52,12 +56,15 @@ def _environment() -> Environment:
         "count": count,
         "scalar": _scalar,
         "words": _words,
+        "duration": numbers.show_duration,
+        "groups": _groups,
     }
     environment.globals |= {
         "kpi_chart": kpi_chart,
         "drift_chart": drift_chart,
         "heat_grid": heat_grid,
         "lineage_picture": lineage_picture,
+        "observation_chart": observation_chart,
     }
     return environment
 
@@ -70,3 +77,8 @@ def _scalar(value: Any) -> str:
 def _words(name: str) -> str:
     """A code word such as `no-drift` as words."""
     return str(name).replace("-", " ").replace("_", " ")
+
+
+def _groups(controls: Iterable[ControlCoverage]) -> list[list[ControlCoverage]]:
+    """Controls that follow each other in the same part of their framework."""
+    return [list(group) for _, group in groupby(controls, key=lambda one: one.group)]

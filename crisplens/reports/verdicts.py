@@ -1,74 +1,46 @@
-"""The verdict on the project, and beside it, never blended with it, the verdicts on the record."""
+"""The verdict on the project: whether it is in order, and each reason why not."""
 
 from __future__ import annotations
 
-from crisplens.audit import Verification
+from collections.abc import Sequence
+
 from crisplens.core.text import count
 from crisplens.lifecycle.gates import APPROVED, decide_version
 from crisplens.lifecycle.model import RuleResult
 from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.status import StaleApproval
 from crisplens.registry.projects.model import Direction
 from crisplens.reports.content import (
     KpiResults,
-    PhaseState,
-    PhaseStory,
     ProjectState,
     ProjectVerdict,
     Reason,
-    RegistryVerdict,
 )
 from crisplens.reports.goals import versions_in_production
+from crisplens.reports.governance_content import OverrideEntry
 from crisplens.reports.numbers import join_words
-
-_SHOWS = {
-    "integrity": (
-        "Every event is the text that was hashed when it was recorded, none is missing or added, and the tree"
-        " head is the root over all of them.",
-        "That the log was not rewritten as a whole since the last tree head that someone else keeps.",
-    ),
-    "projection": (
-        "Replaying the events gives exactly the tables that this report was made from.",
-        "That what the events state is true; they are what people and systems recorded.",
-    ),
-    "evidence": (
-        "Every evidence file is there and is, byte for byte, what was recorded.",
-        "Anything about data and model artefacts: of those the record keeps digests, not the files.",
-    ),
-    "signatures": (
-        "Every key was vouched for by a key before it, every signed approval is its approver's on exactly what was"
-        " approved, and no gate that demands signatures was passed without.",
-        "Who took the decisions that nobody signed; their actors are names.",
-    ),
-}
-
-
-def registry_verdicts(verification: Verification) -> tuple[RegistryVerdict, ...]:
-    """The verification's verdicts, each with what it shows."""
-    return tuple(
-        RegistryVerdict(
-            name=one.name,
-            passed=one.passed,
-            checked=one.checked,
-            found=one.found,
-            findings=one.findings,
-            shows=_SHOWS.get(one.name, ("", ""))[0],
-            does_not_show=_SHOWS.get(one.name, ("", ""))[1],
-        )
-        for one in verification.verdicts
-    )
+from crisplens.reports.story_content import PhaseState, PhaseStory
 
 
 def project_verdict(
-    record: ProjectRecord, phases: tuple[PhaseStory, ...], kpis: tuple[KpiResults, ...]
+    record: ProjectRecord,
+    phases: tuple[PhaseStory, ...],
+    kpis: tuple[KpiResults, ...],
+    *,
+    unreviewed: Sequence[OverrideEntry],
+    stale: Sequence[StaleApproval],
 ) -> ProjectVerdict:
     """Whether the project is in order, and each reason why not."""
+    asked = [phase for phase in phases if phase.state is not PhaseState.NOT_REQUIRED]
     blocked = [phase for phase in phases if phase.state is PhaseState.BLOCKED]
     waiting = [phase for phase in phases if phase.state is PhaseState.NOT_STARTED]
     alarms = _open_alarms(record)
     missed = _missed_kpis(kpis)
     ungated = _ungated(record)
+    standing_out = _standing_out(record, unreviewed, stale)
     summary = [
-        *([_are(len(blocked), f"of {len(phases)} phases", "blocked")] if blocked else []),
+        *([_are(len(blocked), f"of {len(asked)} phases", "blocked")] if blocked else []),
+        *standing_out[0],
         *alarms[0],
         *([_are(len({kpi for kpi, _ in missed}), f"of {len(kpis)} KPIs", "missed")] if missed else []),
         *(
@@ -82,6 +54,7 @@ def project_verdict(
             Reason(subject=phase.title, text=_blocked(phase), section=f"phase-{phase.id}")
             for phase in blocked
         ),
+        *standing_out[1],
         *alarms[1],
         *(reason for _, reason in missed),
         *ungated,
@@ -93,19 +66,19 @@ def project_verdict(
         return ProjectVerdict(
             state=ProjectState.NOT_IN_ORDER, sentence=f"{join_words(summary)}.", reasons=tuple(reasons)
         )
-    if len(waiting) == len(phases):
+    if len(waiting) == len(asked):
         return ProjectVerdict(
             state=ProjectState.NOT_STARTED,
             sentence="The project is under the record, and nothing else has been recorded of it yet.",
             reasons=(),
         )
     if waiting:
-        share = _are(len(waiting), f"of {len(phases)} phases", "not started")
+        share = _are(len(waiting), f"of {len(asked)} phases", "not started")
         sentence = f"Nothing that was begun is blocked; {share}."
         return ProjectVerdict(state=ProjectState.UNDER_WAY, sentence=sentence, reasons=tuple(reasons))
     return ProjectVerdict(
         state=ProjectState.IN_ORDER,
-        sentence="Every phase's gate is open, every KPI is met, and no incident or trigger is open.",
+        sentence="Every gate that the policy asks for is open, every KPI is met, and no incident or trigger is open.",
         reasons=(),
     )
 
@@ -129,6 +102,36 @@ def _unmet(rule: RuleResult) -> str:
     if rule.rule == APPROVED:
         return f"no approval holds; {rule.found}"
     return f"not met is “{rule.title}”; {rule.found}"
+
+
+def _standing_out(
+    record: ProjectRecord, unreviewed: Sequence[OverrideEntry], stale: Sequence[StaleApproval]
+) -> tuple[list[str], list[Reason]]:
+    """What governance leaves open; the overrides and stale approvals themselves are listed beside the verdict."""
+    overdue = [one for one in record.risks if one.is_overdue(record.today)]
+    summary = []
+    if unreviewed:
+        summary.append(count(len(unreviewed), "override") + _be(len(unreviewed)) + "not reviewed")
+    if stale:
+        summary.append(count(len(stale), "approval") + _be(len(stale)) + "stale")
+    if overdue:
+        summary.append(count(len(overdue), "risk review") + _be(len(overdue)) + "overdue")
+    reasons = [
+        Reason(
+            subject=one.override.id,
+            text=f" of the gate of {one.title} is not reviewed.",
+            section="unreviewed-overrides",
+        )
+        for one in unreviewed
+    ]
+    if stale:
+        said = f" no longer {'stands' if len(stale) == 1 else 'stand'}."
+        reasons.append(Reason(subject=count(len(stale), "approval"), text=said, section="stale-approvals"))
+    reasons += [
+        Reason(subject=one.id, text=f" was to be reviewed by {one.review_by}: {one.title}", section="risks")
+        for one in overdue
+    ]
+    return summary, reasons
 
 
 def _open_alarms(record: ProjectRecord) -> tuple[list[str], list[Reason]]:

@@ -23,7 +23,7 @@ REGISTRY = Path(".crisplens/registry.db")
 # From the goal to a trigger that waits for a second version.
 STORY = """
 init
-project add churn --title Churn --owner ana@example.org --risk high
+project add churn --title Churn --owner ana@example.org --risk high --policy standard
 goal set --problem "Customers leave" --value "Less churn" --owner bo@example.org
 kpi set roc_auc --target 0.80 --direction higher --baseline 0.71
 data add customers train.csv --source crm --owner data-team

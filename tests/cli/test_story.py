@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 # (exit code, command, words of standard output)
 FIRST_VERSION = [
     (0, "init", "crisplens.toml"),
-    (0, 'project add churn --title "Churn" --owner ana@example.org --risk high', "churn"),
+    (0, 'project add churn --title "Churn" --owner ana@example.org --risk high --policy standard', "churn"),
     (0, 'goal set --problem "Customers leave" --value "Less churn" --owner bo@example.org', "bo@example.org"),
     (0, "kpi set roc_auc --target 0.80 --direction higher --baseline 0.71", "0.80"),
     (0, "data add customers train.csv --source crm --owner data-team", "customers@1: 300 rows, 4 columns"),

@@ -9,12 +9,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXITS = re.compile(r"\s+# exits (\d)$")
 
 
@@ -27,7 +29,8 @@ def commands(document: str) -> list[tuple[str, int]]:
     for line in lines:
         assert line.startswith("$ "), line
         code = EXITS.search(line)
-        found.append((EXITS.sub("", line[2:]), int(code[1]) if code else 0))
+        said = EXITS.sub("", line[2:]).replace(" TODAY ", f" {datetime.now(UTC).date()} ")
+        found.append((said, int(code[1]) if code else 0))
     return found
 
 
@@ -49,6 +52,11 @@ def make_files(folder: Path) -> Path:
     write("live/tuesday.csv", 250, 55)
     (folder / "model.bin").write_bytes(b"model")
     (folder / "notes.md").write_text("# Reviewed with finance\n")
+    for document in ("governance.md", "catalogues.md"):
+        for text in YAML.findall((ROOT / "docs" / document).read_text("utf-8")):
+            name = re.search(r"^(?:policy|catalogue): (\S+)", text)
+            assert name
+            (folder / f"{name[1]}.yaml").write_text(text, encoding="utf-8")
     return folder
 
 
@@ -98,6 +106,12 @@ def test_commands_run_in_order(document: str, folder: Path) -> None:
 @pytest.mark.end_to_end
 def test_evidence_page_forgets_what_it_says(after_readme: Path) -> None:
     assert run_all("docs/evidence.md", after_readme) == 9
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(("document", "count"), [("docs/governance.md", 38), ("docs/catalogues.md", 10)])
+def test_governance_pages_run(document: str, count: int, after_readme: Path) -> None:
+    assert run_all(document, after_readme) == count
 
 
 @pytest.mark.end_to_end

@@ -32,7 +32,7 @@ def rows(engine: Engine, query: str) -> list[Any]:
 
 def project_added(title: str) -> ProjectAdded:
     """An event."""
-    return ProjectAdded(title=title, owner=ANA, risk=RiskTier.LOW, description="")
+    return ProjectAdded(title=title, owner=ANA, risk=RiskTier.LOW, description="", policy="light@1")
 
 
 def test_the_first_event_is_number_zero(registry: Registry) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from crisplens.registry.projects import service as projects
+from crisplens.lifecycle import projects
 from crisplens.reports.content import AuditReport
+from tests.reports.governed import review, tell_governed
 from tests.reports.stories import (
+    HOSTILE,
     WIDE,
     Registry,
     new_registry,
@@ -68,3 +70,20 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> AuditReport:
     registry = new_registry(tmp_path_factory.mktemp("hostile"))
     tell_hostile(registry)
     return registry.report("hostile")
+
+
+@pytest.fixture(scope="session")
+def governed(tmp_path_factory: pytest.TempPathFactory) -> AuditReport:
+    """The report on a governed project with an override that nobody has reviewed."""
+    registry = new_registry(tmp_path_factory.mktemp("governed"))
+    tell_governed(registry)
+    return registry.report()
+
+
+@pytest.fixture(scope="session")
+def reviewed(tmp_path_factory: pytest.TempPathFactory) -> AuditReport:
+    """The same project with hostile texts, after the review of its override."""
+    registry = new_registry(tmp_path_factory.mktemp("reviewed"))
+    tell_governed(registry, HOSTILE)
+    review(registry, HOSTILE)
+    return registry.report()

@@ -17,7 +17,7 @@ from crisplens.core.content_store import LocalStore
 from crisplens.core.database import open_engine, read_session, write_session
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import flush
-from crisplens.lifecycle import approvals
+from crisplens.lifecycle import approvals, cycles, doors, projects
 from crisplens.lifecycle import service as lifecycle
 from crisplens.lifecycle.phases import get_phase
 from crisplens.migrations import upgrade
@@ -30,7 +30,7 @@ from crisplens.monitors.states import Window
 from crisplens.registry.data import service as data
 from crisplens.registry.lineage import service as runs
 from crisplens.registry.models import service as models
-from crisplens.registry.projects import service as projects
+from crisplens.registry.projects import service as goals
 from crisplens.reports.audit_report import build_audit_report
 from crisplens.reports.content import AuditReport
 
@@ -68,10 +68,10 @@ class Registry:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def report(self, project: str = "churn") -> AuditReport:
+    def report(self, project: str = "churn", *, now: datetime = GENERATED) -> AuditReport:
         """The project's report, at a fixed time."""
         with read_session(self.engine) as session:
-            return build_audit_report(session, project, store=LocalStore(self.evidence), now=GENERATED)
+            return build_audit_report(session, project, store=LocalStore(self.evidence), now=now)
 
     def pass_phase(
         self, phase: str, *, summary: str = "", evidence: Sequence[Path] = (), **answers: str
@@ -147,6 +147,7 @@ def tell_in_order(registry: Registry) -> None:
         "churn",
         title="Churn prediction",
         risk="high",
+        policy="standard",
         description="Who will leave within 90 days?",
     )
     goal = {
@@ -158,9 +159,9 @@ def tell_in_order(registry: Registry) -> None:
         "currency": "EUR",
     }
     costs = {"data": "12000", "training": "800.50", "inference": "2400", "wrong-predictions": "90000"}
-    do(projects.set_goal, **goal, costs=costs)
-    do(projects.set_kpi, "auc", target="0.80", baseline="0.71", acceptable_error="0.01")
-    do(projects.set_kpi, "latency_ms", target="120", baseline="200", direction="lower", unit="ms")
+    do(goals.set_goal, **goal, costs=costs)
+    do(goals.set_kpi, "auc", target="0.80", baseline="0.71", acceptable_error="0.01")
+    do(goals.set_kpi, "latency_ms", target="120", baseline="200", direction="lower", unit="ms")
     registry.pass_phase(
         "business-goal", BG_1="Interviews kept.", BG_4="Costed with finance.", summary="Goal agreed."
     )
@@ -202,15 +203,15 @@ def tell_churn(registry: Registry) -> None:
     drifting = [*map(column, ("tenure", "plan", "spend"), (0.31, 0.02, 0.22))]
     record_check(registry, "inputs", drifting, Verdict.DRIFT)
     do(answers.acknowledge_trigger, "trigger-1", by=EVE, note="Retraining on the autumn data.")
-    do(lifecycle.open_cycle, trigger="trigger-1", by=EVE)
+    do(cycles.open_cycle, trigger="trigger-1", by=EVE)
     cycle_of_a_model(registry, 2, auc=0.7951, latency=101.25)
-    do(lifecycle.resolve_trigger, "trigger-1", model="churn@2", by=EVE)
+    do(doors.resolve_trigger, "trigger-1", model="churn@2", by=EVE)
     registry.pass_phase("monitoring", MO_3="Retrained on drift.")
     record_check(
         registry, "inputs", [column("tenure", 0.4), column("plan", 0.2), column("spend", 0.01)], Verdict.DRIFT
     )
     do(answers.acknowledge_incident, "incident-3", by=EVE, note="Looking at it.")
-    do(projects.set_kpi, "latency_ms", target="100", baseline="200", direction="lower", unit="ms")
+    do(goals.set_kpi, "latency_ms", target="100", baseline="200", direction="lower", unit="ms")
 
 
 def cycle_of_a_model(registry: Registry, number: int, *, auc: float, latency: float) -> None:
@@ -266,7 +267,7 @@ def cycle_of_a_model(registry: Registry, number: int, *, auc: float, latency: fl
     )
     second = {"control": ("churn@1", "12.5")}
     do(
-        lifecycle.record_deployment,
+        doors.record_deployment,
         f"churn@{number}",
         environment="production",
         kind="batch",
@@ -296,7 +297,7 @@ def tell_wide(registry: Registry) -> None:
         description="A long text. " * 60,
     )
     do(
-        projects.set_kpi,
+        goals.set_kpi,
         f"kpi-{long}",
         target="1234567.890123",
         baseline="1000000",
@@ -328,7 +329,7 @@ def tell_hostile(registry: Registry) -> None:
 
     work(projects.add_project, "hostile", title=bad, owner=bad, description=bad)
     work(
-        projects.set_goal,
+        goals.set_goal,
         problem=bad,
         value=bad,
         owner=bad,
@@ -336,7 +337,7 @@ def tell_hostile(registry: Registry) -> None:
         costs={"data": "1"},
         currency=bad[:20],
     )
-    work(projects.set_kpi, "auc", target="0.8", unit=bad)
+    work(goals.set_kpi, "auc", target="0.8", unit=bad)
     governance = {"owner": bad, "access": bad, "permitted_use": bad, "retention": bad, "description": bad}
     work(data.set_data_source, "crm", **governance)
     quoted = bad.replace('"', '""')
@@ -363,13 +364,13 @@ def tell_hostile(registry: Registry) -> None:
         classes=parts,
     )
     second = {"b": ("model@1", "1")}
-    work(lifecycle.record_deployment, "model@1", environment="test", kind="batch", variants=second, note=bad)
+    work(doors.record_deployment, "model@1", environment="test", kind="batch", variants=second, note=bad)
     work(monitors.add_monitor, "watch", model="model", reference=table, current=bad)
     found = msgspec.structs.replace(column(bad, 0.5), reason=bad, method=bad)
     record_check(registry, "watch", [found], Verdict.DRIFT, project="hostile")
     work(answers.acknowledge_incident, "incident-1", note=bad)
     work(answers.dismiss_trigger, "trigger-1", reason=bad)
-    work(lifecycle.open_cycle, from_phase="business-goal", reason=bad)
+    work(cycles.open_cycle, from_phase="business-goal", reason=bad)
     given = {"controls": {"BG-1": ("met", bad)}, "evidence": [table], "summary": bad, "links": ["raw@1"]}
     work(lifecycle.record_checkpoint, "business-goal", **given)
     work(approvals.reject_approval, "business-goal", reason=bad, by=f"eve {bad}")

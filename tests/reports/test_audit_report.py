@@ -10,10 +10,12 @@ from crisplens.core.database import read_session
 from crisplens.core.errors import InputError
 from crisplens.ledger.queries import tree_head
 from crisplens.lifecycle.gates import check_gate
+from crisplens.lifecycle.model import ApprovalState
 from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.queries import ProjectRecord, load_record
 from crisplens.monitors.model import Verdict
-from crisplens.reports.content import AuditReport, PhaseState, Standing
+from crisplens.reports.content import AuditReport
+from crisplens.reports.story_content import PhaseState
 from tests.reports.stories import BEN, Registry
 
 
@@ -84,8 +86,14 @@ def test_every_checkpoint_and_decision_is_in_the_story(report: AuditReport, reco
 def test_a_moved_target_makes_approvals_stale_and_names_it(report: AuditReport) -> None:
     goal = report.phases[0].cycles[0].checkpoints[0]
     (approval,) = goal.approvals
-    assert approval.standing is Standing.STALE
-    assert approval.changes == ("KPI latency_ms has changed since",)
+    assert approval.standing
+    assert approval.standing.state is ApprovalState.STALE
+    (cause,) = approval.standing.causes
+    assert (cause.said, cause.path) == (
+        "KPI latency_ms has changed since",
+        ("KPI latency_ms", "checkpoint-1 (business-goal)"),
+    )
+    assert report.stale[0].causes == (cause,)
     assert approval.approval.recorded_by == BEN
     assert [(one.id, one.answer, one.reason) for one in goal.controls] == [
         ("BG-1", "met", "Interviews kept."),
@@ -98,13 +106,13 @@ def test_a_later_checkpoint_supersedes_the_one_before(report: AuditReport) -> No
     deployment = next(phase for phase in report.phases if phase.id == "deployment")
     newest, first = [cycle.checkpoints[0] for cycle in deployment.cycles]
     assert (newest.counts, first.counts) == (True, False)
-    assert newest.approvals[0].standing is Standing.STANDS
-    assert first.approvals[0].standing is Standing.SUPERSEDED
+    standings = [entry.approvals[0].standing for entry in (newest, first)]
+    assert [one.state for one in standings if one] == [ApprovalState.STANDS, ApprovalState.SUPERSEDED]
 
 
 def test_a_rejection_stays_in_the_story(hostile: AuditReport) -> None:
     (entry,) = hostile.phases[0].cycles[0].checkpoints
-    assert [one.standing for one in entry.approvals] == [Standing.REJECTED]
+    assert [one.standing.state for one in entry.approvals if one.standing] == [ApprovalState.REJECTED]
 
 
 def test_gaps_are_the_rules_that_are_not_met(report: AuditReport, record: ProjectRecord) -> None:
@@ -184,12 +192,23 @@ def test_incidents_and_triggers_say_who_answered(report: AuditReport) -> None:
     ]
 
 
-def test_cycles_hold_what_was_recorded_in_them(report: AuditReport) -> None:
+def test_cycles_say_what_they_changed_and_how_long_their_phases_took(report: AuditReport) -> None:
     first, second = report.cycles
-    assert (first.models, first.deployments, first.current) == (("churn@1",), ("deployment-1",), False)
-    assert (second.models, second.deployments, second.current) == (("churn@2",), ("deployment-2",), True)
-    assert second.cycle.trigger == "trigger-1"
+    assert [(one.story.state, one.current) for one in report.cycles] == [
+        ("superseded", False),
+        ("open", True),
+    ]
+    assert {"3 dataset versions", "model churn@1", "deployment-1 to production: churn@1, churn@1"} <= {
+        *first.story.changes
+    }
+    assert "model churn@2" in second.story.changes
+    assert second.story.trigger == "trigger-1"
     assert first.checkpoints + second.checkpoints == 18
+    # A checkpoint is approved one command, 2 h 7 min, after it was recorded.
+    assert {one.days for one in first.phases} == {0.088}
+    assert second.phases[0].title == "Data collection"
+    assert second.inherited == ("Business goal identification", "ML problem framing")
+    assert second.not_begun == ()
 
 
 def test_commands_to_verify_are_given(report: AuditReport) -> None:

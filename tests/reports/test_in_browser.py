@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(params=["report", "wide", "hostile"])
+@pytest.fixture(params=["report", "wide", "hostile", "governed", "reviewed"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     report: AuditReport = request.getfixturevalue(request.param)
     file = tmp_path / "report.html"
@@ -150,6 +150,28 @@ def test_the_page_never_scrolls_sideways(page: Page, opened: Path, width: int) -
         .filter(e => !e.closest('.scroll') && !e.closest('svg')
         && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 120))"""
     assert page.ask(outside) == []
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + SECONDS / 6
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_what_is_folded_away_fits_and_is_on_paper(page: Page, opened: Path) -> None:
+    hidden = """[...document.querySelectorAll('details')].filter(e =>
+        !e.lastElementChild.checkVisibility({contentVisibilityAuto: true})).length"""
+    page.open(opened, width=390)
+    assert page.ask(hidden) == page.ask("document.querySelectorAll('details').length") > 0
+    page.call("Emulation.setEmulatedMedia", media="print")
+    # What is skipped by content-visibility is known with the next frame.
+    assert eventually(lambda: page.ask(hidden) == 0)
+    page.call("Emulation.setEmulatedMedia", media="")
+    page.ask("document.querySelectorAll('details').forEach(e => { e.open = true })")
+    assert page.ask("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

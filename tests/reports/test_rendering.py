@@ -17,12 +17,12 @@ from tests.reports.stories import HOSTILE, Registry
 
 MOST_BYTES = 400_000
 SECTIONS = (
-    *("verdict", "facts", "goals", "phases", "record", "lineage", "drift"),
+    *("verdict", "facts", "goals", "policy", "phases", "risks", "frameworks", "record", "lineage", "drift"),
     *("incidents", "gaps", "cycles", "ledger", "method"),
 )
 
 
-@pytest.fixture(params=["report", "in_order", "empty", "wide", "hostile"])
+@pytest.fixture(params=["report", "in_order", "empty", "wide", "hostile", "governed", "reviewed"])
 def any_report(request: pytest.FixtureRequest) -> AuditReport:
     found: AuditReport = request.getfixturevalue(request.param)
     return found
@@ -62,7 +62,9 @@ def test_tables_and_pictures_have_names(any_report: AuditReport) -> None:
             assert attributes.get("role") == "img" or attributes.get("aria-hidden") == "true"
     tags = {tag for tag, _ in elements}
     assert {"header", "nav", "main", "footer"} <= tags
-    assert "details" not in tags
+    # What is folded away says so, opens without a script, and is unfolded on paper.
+    assert [tag for tag, _ in elements].count("details") == [tag for tag, _ in elements].count("summary")
+    assert "details::details-content" in html
 
 
 def test_nothing_runs_and_nothing_is_fetched(any_report: AuditReport) -> None:
@@ -100,24 +102,26 @@ def test_styles_fetch_nothing(report: AuditReport) -> None:
     assert "url(" not in style
 
 
-def test_hostile_text_is_shown_and_not_obeyed(hostile: AuditReport) -> None:
-    html = render_html(hostile)
+@pytest.mark.parametrize(("name", "most"), [("hostile", 60), ("reviewed", 30)])
+def test_hostile_text_is_shown_and_not_obeyed(name: str, most: int, request: pytest.FixtureRequest) -> None:
+    html = render_html(request.getfixturevalue(name))
     page = Page(html)
     assert "<script" not in html
     assert "<img" not in html
-    assert page.text.count("<script>alert(1)</script>") > 40
+    assert page.text.count("<script>alert(1)</script>") > most
     assert HOSTILE in "".join(page.parts)
     assert not [value for _, attributes in page.elements for value in attributes if "alert" in value]
 
 
-def test_every_free_text_is_in_the_page(hostile: AuditReport) -> None:
+@pytest.mark.parametrize(("name", "most"), [("hostile", 35), ("reviewed", 15)])
+def test_every_free_text_is_in_the_page(name: str, most: int, request: pytest.FixtureRequest) -> None:
     """Each field gets a text of its own, so that none hides behind another."""
-    built, expected = _tagged(msgspec.to_builtins(hostile))
+    built, expected = _tagged(msgspec.to_builtins(request.getfixturevalue(name)))
     text = "".join(Page(render_html(msgspec.convert(built, AuditReport))).parts)
     # The page shows these as the report arranges them: answers as controls, slices and classes as tables.
     again = (".checkpoint.answers.", ".evaluation.slices.", ".evaluation.classes.")
     assert [tag for tag in expected if tag not in text and not any(part in tag for part in again)] == []
-    assert len(expected) > 35
+    assert len(expected) > most
 
 
 def _tagged(value: object, path: str = "") -> tuple[object, list[str]]:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from crisplens.lifecycle.service import open_cycle
-from crisplens.reports.content import AuditReport, PhaseState, ProjectState
+from crisplens.lifecycle.cycles import open_cycle
+from crisplens.reports.content import AuditReport, ProjectState
+from crisplens.reports.story_content import PhaseState
 from tests.reports.stories import Registry, tell_in_order
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crisplens.lifecycle.rules.situation import Outcome, Rule, Situation, listed
 from crisplens.registry.lineage.model import NodeKind
+from crisplens.registry.model import GateDecision
 
 
 def in_production(s: Situation) -> Outcome:
@@ -20,9 +21,22 @@ def deployed_through_gate(s: Situation) -> Outcome:
     """Did every deployed version pass its gate?"""
     if s.deployment is None:
         return Outcome(False, "nothing is in production")
-    passed = {gate.subject for gate in s.deployment.gates if gate.open}
-    gaps = [one.model for one in s.deployment.variants if str(one.model) not in passed]
-    return Outcome(not gaps, f"not: {listed(gaps)}" if gaps else "every version did")
+    decisions = s.deployment.gates
+    gaps = [
+        one.model
+        for one in s.deployment.variants
+        if not (mine := [gate for gate in decisions if gate.subject == str(one.model)])
+        or not all(_passed(s, gate) for gate in mine)
+    ]
+    overridden = [gate.override for gate in decisions if gate.override]
+    found = f"not: {listed(gaps)}" if gaps else "every version did"
+    return Outcome(not gaps, found + (f" ({listed(overridden)})" if overridden else ""))
+
+
+def _passed(s: Situation, gate: GateDecision) -> bool:
+    """Whether the gate was open, or its override was found to be justified."""
+    justified = {one.id for one in s.record.overrides if one.outcome == "justified"}
+    return gate.open or gate.override in justified
 
 
 def deployment_traced(s: Situation) -> Outcome:
@@ -46,12 +60,10 @@ def model_watched(s: Situation) -> Outcome:
 
 def monitor_ran(s: Situation) -> Outcome:
     """Has every monitor checked something?"""
-    ran = {check.monitor for check in s.record.checks}
-    gaps = [monitor.name for monitor in s.record.monitors if monitor.name not in ran]
+    gaps = [monitor.name for monitor in s.record.monitors if monitor.name not in s.record.check_counts]
     met = bool(s.record.monitors) and not gaps
-    return Outcome(
-        met, f"{len(s.record.checks)} checks" if met else f"never ran: {listed(gaps, 'there is no monitor')}"
-    )
+    checks = sum(s.record.check_counts.values())
+    return Outcome(met, f"{checks} checks" if met else f"never ran: {listed(gaps, 'there is no monitor')}")
 
 
 def alarms_answered(s: Situation) -> Outcome:

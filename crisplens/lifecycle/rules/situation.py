@@ -54,10 +54,16 @@ class Situation:
         """The dataset versions that the subject and its evaluations rest on; all, until the cycle has a model."""
         if self.subject is None or self.subject.seq < self.record.cycle.seq:
             return self.record.dataset_versions
+        return self.data_of_subject
+
+    @cached_property
+    def data_of_subject(self) -> list[DatasetVersion]:
+        """The dataset versions that the subject and its evaluations rest on, in the end."""
+        if self.subject is None:
+            return []
         starts = [f"{NodeKind.MODEL_VERSION}:{self.subject.ref}"]
         starts += [f"{NodeKind.EVALUATION}:{one.id}" for one in self._evaluations]
-        ids = self.record.lineage.origins(*starts)
-        return [one for one in self.record.dataset_versions if f"{NodeKind.DATASET_VERSION}:{one.ref}" in ids]
+        return datasets_behind(self.record, *starts)
 
     def dataset(self, ref: VersionRef) -> DatasetVersion:
         """The dataset version of that reference."""
@@ -99,6 +105,19 @@ def training_digests(record: ProjectRecord, version: ModelVersion) -> set[str]:
     return {record.datasets_by_ref[ref].digest for ref in refs if ref in record.datasets_by_ref}
 
 
+def datasets_behind(record: ProjectRecord, *starts: str) -> list[DatasetVersion]:
+    """The dataset versions that nodes of the lineage rest on, in the end."""
+    ids = record.lineage.origins(*starts)
+    return [one for one in record.dataset_versions if f"{NodeKind.DATASET_VERSION}:{one.ref}" in ids]
+
+
+def replaced_basis(datasets: Iterable[DatasetVersion]) -> dict[str, int]:
+    """The replacements of those datasets that were replaced, as something that an answer rests on."""
+    return {
+        f"the replacement of {one.ref}": one.replaced_seq for one in datasets if one.replaced_seq is not None
+    }
+
+
 def listed(names: Iterable[object], none: str = "none") -> str:
     """Names in one line, or `none`."""
     return ", ".join(map(str, names)) or none
@@ -129,3 +148,18 @@ def no_control_not_met(s: Situation) -> Outcome:
     answers = s.checkpoint.answers if s.checkpoint else ()
     gaps = [answer.control for answer in answers if answer.answer == "not-met"]
     return Outcome(not gaps, listed(gaps, f"{len(answers)} answered, none not-met"))
+
+
+def run_basis(s: Situation) -> dict[str, int]:
+    """The run that made the model version, as something that an answer rests on."""
+    return {f"run {s.run.name}": s.run.seq} if s.run else {}
+
+
+def evaluation_basis(s: Situation) -> dict[str, int]:
+    """The model version's evaluation, likewise."""
+    return {s.evaluation.id: s.evaluation.seq} if s.evaluation else {}
+
+
+def risk_basis(s: Situation) -> dict[str, int]:
+    """The open risks, likewise."""
+    return {one.id: one.changed_seq for one in s.record.risks if one.is_open}

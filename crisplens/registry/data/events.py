@@ -35,3 +35,13 @@ class DatasetVersionAdded(Event, frozen=True, kw_only=True):
     format: str
     rows: int | None
     columns: tuple[ColumnSchema, ...]
+
+
+@event_type("dataset-version.replaced")
+class DatasetVersionReplaced(Event, frozen=True, kw_only=True):
+    """A dataset version is not to be relied on any more: another one takes its place, for this reason."""
+
+    dataset: str
+    version: int
+    by: VersionRef
+    reason: str

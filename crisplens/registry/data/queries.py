@@ -24,7 +24,10 @@ class DataSource(View, frozen=True, kw_only=True):
 
 
 class DatasetVersion(View, frozen=True, kw_only=True):
-    """Fixed content of a dataset: digest over its files, size in bytes, rows and columns when tabular."""
+    """Fixed content of a dataset: digest over its files, size in bytes, rows and columns when tabular.
+
+    When it was replaced: by which version, why, and in which event.
+    """
 
     dataset: str
     version: int
@@ -38,6 +41,9 @@ class DatasetVersion(View, frozen=True, kw_only=True):
     format: str
     rows: int | None
     columns: tuple[ColumnSchema, ...]
+    replaced_by: VersionRef | None
+    replaced_reason: str | None
+    replaced_seq: int | None
 
     @property
     def ref(self) -> VersionRef:

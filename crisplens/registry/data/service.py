@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.data.content import read_content
-from crisplens.registry.data.events import DatasetVersionAdded, DataSourceSet
+from crisplens.registry.data.events import DatasetVersionAdded, DatasetVersionReplaced, DataSourceSet
 from crisplens.registry.data.queries import (
     DatasetVersion,
     DataSource,
@@ -103,6 +104,35 @@ def add_data(
     )
     append(work, event)
     return get_dataset_version(work.session, work.project, VersionRef(name, version))
+
+
+def replace_data(
+    work: UnitOfWork, version: str | VersionRef, *, by: str | VersionRef, reason: str
+) -> DatasetVersion:
+    """Say that a dataset version is not to be relied on any more, and which version takes its place.
+
+    What was approved on it is stale from then on. Raises `InputError` for unknown versions, one that would replace
+    itself, or one that is replaced already.
+    """
+    replaced = get_dataset_version(work.session, work.project, version)
+    new = get_dataset_version(work.session, work.project, by)
+    if replaced.replaced_by is not None:
+        raise InputError(f"{replaced.ref} is replaced by {replaced.replaced_by} already", slug="not-open")
+    if new.ref == replaced.ref or new.replaced_by is not None:
+        raise InputError(
+            f"{new.ref} cannot take the place of {replaced.ref}"
+            + (f": it is replaced by {new.replaced_by} itself" if new.replaced_by else ""),
+            slug="bad-choice",
+            hint="Name the version to use from now on: --by NAME@VERSION.",
+        )
+    event = DatasetVersionReplaced(
+        dataset=replaced.dataset,
+        version=replaced.version,
+        by=new.ref,
+        reason=check_text("the reason", reason),
+    )
+    append(work, event)
+    return get_dataset_version(work.session, work.project, replaced.ref)
 
 
 def _exists(work: UnitOfWork, ref: VersionRef) -> bool:

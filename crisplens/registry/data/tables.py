@@ -42,3 +42,6 @@ class DatasetVersionRow(Traced, Base):
     format: Mapped[str] = mapped_column(Text)
     rows: Mapped[int | None] = mapped_column(BigInteger)
     columns: Mapped[tuple[ColumnSchema, ...]] = mapped_column(JsonText(tuple[ColumnSchema, ...]))
+    replaced_by: Mapped[VersionRef | None] = mapped_column(JsonText(VersionRef))
+    replaced_reason: Mapped[str | None] = mapped_column(Text)
+    replaced_seq: Mapped[int | None] = mapped_column(BigInteger)

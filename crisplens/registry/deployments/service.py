@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from crisplens.core.decimals import check_decimal
-from crisplens.core.errors import Refused
 from crisplens.core.names import check_name
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
@@ -15,7 +14,7 @@ from crisplens.registry.deployments.events import DeploymentRecorded
 from crisplens.registry.deployments.model import DeploymentKind, Variant, check_traffic, is_production
 from crisplens.registry.deployments.queries import Deployment
 from crisplens.registry.deployments.tables import DeploymentRow
-from crisplens.registry.model import GateDecision, VersionRef, parse_reference
+from crisplens.registry.model import GateDecision, VersionRef, parse_reference, refuse_blocked
 from crisplens.registry.models.queries import get_model_version
 from crisplens.registry.projects.model import choose
 from crisplens.registry.projects.queries import get_project
@@ -33,9 +32,9 @@ def record_deployment(
     gates: Sequence[GateDecision],
     note: str = "",
 ) -> Deployment:
-    """Record that model versions went into service; to production only through open gates.
+    """Record that model versions went into service; to production only through gates that are open or overridden.
 
-    `gates` holds a decision for every variant's model version, made by `lifecycle`.
+    `gates` holds the decisions on every variant's model version, made by `lifecycle`.
     Raises `InputError` for an unknown version or kind, or shares that do not make 100;
     `Refused` when the environment is production and a decision is missing or negative.
     """
@@ -46,7 +45,7 @@ def record_deployment(
     checked_kind = DeploymentKind(choose(DeploymentKind, "the kind of deployment", kind))
     check_traffic(tuple(variants))
     if is_production(environment):
-        _refuse_blocked(variants, gates)
+        refuse_blocked("go to production", (one.model for one in variants), gates)
     event = DeploymentRecorded(
         id=next_id(work.session, work.project, DeploymentRow, "deployment"),
         environment=environment,
@@ -73,18 +72,3 @@ def share_traffic(
     ]
     rest = 100 - sum((Decimal(variant.traffic) for variant in variants), Decimal(0))
     return (Variant(MAIN_VARIANT, model, f"{rest.normalize():f}"), *variants)
-
-
-def _refuse_blocked(variants: Sequence[Variant], gates: Sequence[GateDecision]) -> None:
-    decided = {gate.subject: gate for gate in gates}
-    for variant in variants:
-        gate = decided.get(str(variant.model))
-        if gate is None or not gate.open:
-            phase = gate.phase if gate else "evaluation"
-            unmet = gate.unmet if gate else ("no decision was asked for",)
-            raise Refused(
-                f"{variant.model} may not go to production: its {phase} gate is blocked\n"
-                + "\n".join(f"  - {rule}" for rule in unmet),
-                slug="gate-blocked",
-                hint=f"See `crisplens gate check {phase}`.",
-            )

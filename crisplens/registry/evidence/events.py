@@ -21,3 +21,18 @@ class EvidenceRedacted(Event, frozen=True, kw_only=True):
 
     digest: str
     reason: str
+
+
+@event_type("evidence.failed")
+class EvidenceFailed(Event, frozen=True, kw_only=True):
+    """A check found that the kept content is not what was recorded, or is gone; `fault` says which."""
+
+    digest: str
+    fault: str
+
+
+@event_type("evidence.restored")
+class EvidenceRestored(Event, frozen=True, kw_only=True):
+    """A check found the recorded content back in its place after it had failed."""
+
+    digest: str

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from crisplens.ledger.model import Recorded
-from crisplens.ledger.projection import applies, insert_row
-from crisplens.registry.evidence.events import EvidenceAdded, EvidenceRedacted
+from crisplens.ledger.projection import applies, insert_row, update_row
+from crisplens.registry.evidence.events import (
+    EvidenceAdded,
+    EvidenceFailed,
+    EvidenceRedacted,
+    EvidenceRestored,
+)
 from crisplens.registry.evidence.tables import EvidenceRow
 
 
@@ -20,9 +24,18 @@ def apply_evidence_added(session: Session, recorded: Recorded, event: EvidenceAd
 @applies(EvidenceRedacted)
 def apply_evidence_redacted(session: Session, recorded: Recorded, event: EvidenceRedacted) -> None:
     """Why, by whom and when its content was redacted."""
-    statement = (
-        update(EvidenceRow)
-        .where(EvidenceRow.project == recorded.project, EvidenceRow.digest == event.digest)
-        .values(redacted_reason=event.reason, redacted_by=recorded.actor, redacted_at=recorded.at)
-    )
-    session.execute(statement.execution_options(synchronize_session=False))
+    values = {"redacted_reason": event.reason, "redacted_by": recorded.actor, "redacted_at": recorded.at}
+    update_row(session, EvidenceRow, recorded, {"digest": event.digest}, **values)
+
+
+@applies(EvidenceFailed)
+def apply_evidence_failed(session: Session, recorded: Recorded, event: EvidenceFailed) -> None:
+    """What is wrong with its content, and since when."""
+    key = {"digest": event.digest}
+    update_row(session, EvidenceRow, recorded, key, fault=event.fault, fault_seq=recorded.seq)
+
+
+@applies(EvidenceRestored)
+def apply_evidence_restored(session: Session, recorded: Recorded, event: EvidenceRestored) -> None:
+    """Nothing is wrong with it any more."""
+    update_row(session, EvidenceRow, recorded, {"digest": event.digest}, fault=None, fault_seq=None)

@@ -25,7 +25,7 @@ PROGRESS_STEP = 100
 class Evidence(View, frozen=True, kw_only=True):
     """An evidence file: its content's digest (`sha256:<hex>`), the name it came with, size in bytes.
 
-    When it was redacted, why, by whom and when.
+    When it was redacted, why, by whom and when. When the last check found its content damaged or gone: the `fault`.
     """
 
     project: str
@@ -36,6 +36,8 @@ class Evidence(View, frozen=True, kw_only=True):
     redacted_reason: str | None
     redacted_by: str | None
     redacted_at: str | None
+    fault: str | None
+    fault_seq: int | None
 
     @property
     def redaction(self) -> str:
@@ -119,6 +121,27 @@ def list_contents(session: Session) -> list[Content]:
             Content(digest=digest, name=files[0].name, redaction=redactions[0] if redactions else "")
         )
     return contents
+
+
+def content_faults(session: Session, project: str, store: ContentStore) -> dict[str, str]:
+    """What is wrong with the content of a project's evidence, by digest: empty text where nothing is.
+
+    Every file is read. Raises `RegistryError` when the store itself cannot be used.
+    """
+    return {one.digest: _state(store, one) for one in list_evidence(session, project)}
+
+
+def _state(store: ContentStore, evidence: Evidence) -> str:
+    """What is wrong with one file, in words that are the same wherever the store is seen from."""
+    if evidence.redaction:
+        return ""
+    try:
+        store.check(evidence.digest)
+    except ContentLost:
+        return "is damaged" if store.exists(evidence.digest) else "is gone"
+    except InputError:
+        return "is damaged"
+    return ""
 
 
 def verify_evidence(session: Session, store: ContentStore, progress: Progress | None = None) -> Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,12 +14,18 @@ from crisplens.core.errors import HalfDone, Refused, RegistryError
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.registry.evidence.events import EvidenceAdded, EvidenceRedacted
+from crisplens.registry.evidence.events import (
+    EvidenceAdded,
+    EvidenceFailed,
+    EvidenceRedacted,
+    EvidenceRestored,
+)
 from crisplens.registry.evidence.queries import (
     Evidence,
     find_evidence,
     find_redaction,
     get_evidence,
+    list_evidence,
     same_content,
 )
 from crisplens.registry.projects.queries import get_project
@@ -66,6 +72,19 @@ def redact_evidence(work: UnitOfWork, which: str, *, reason: str) -> Redaction:
     redacted = find_evidence(work.session, work.project, digest)
     assert redacted is not None
     return Redaction(evidence=redacted, projects=projects)
+
+
+def record_faults(work: UnitOfWork, faults: Mapping[str, str]) -> list[Evidence]:
+    """Record what a check of the project's evidence found where that is news; returns what has a fault now.
+
+    `faults` are by digest (see `content_faults`). What was approved on failed evidence is stale until it is restored.
+    """
+    for digest, fault in faults.items():
+        known = find_evidence(work.session, work.project, digest)
+        if known is None or (known.fault or "") == fault:
+            continue
+        append(work, EvidenceFailed(digest=digest, fault=fault) if fault else EvidenceRestored(digest=digest))
+    return [one for one in list_evidence(work.session, work.project) if one.fault]
 
 
 def forget_content(store: ContentStore, redaction: Redaction) -> Redaction:

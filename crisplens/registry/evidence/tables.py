@@ -21,3 +21,5 @@ class EvidenceRow(Traced, Base):
     redacted_reason: Mapped[str | None] = mapped_column(Text)
     redacted_by: Mapped[str | None] = mapped_column(Text)
     redacted_at: Mapped[str | None] = mapped_column(Text)
+    fault: Mapped[str | None] = mapped_column(Text)
+    fault_seq: Mapped[int | None] = mapped_column(BigInteger)

@@ -67,6 +67,10 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         """The ids of `starts` and of everything that they came from."""
         return reach(starts, self._earlier)
 
+    def earlier(self, id: str) -> list[str]:
+        """The ids of what a node came directly from."""
+        return self._earlier.get(id, [])
+
     def upstream(self, start: str) -> Graph:
         """What `start` came from."""
         return self._keep(self.origins(start))

@@ -1,9 +1,9 @@
-"""Events of model versions and evaluations."""
+"""Events of model versions, their promotions and evaluations."""
 
 from __future__ import annotations
 
 from crisplens.ledger.model import Event, event_type
-from crisplens.registry.model import Scalar, VersionRef
+from crisplens.registry.model import GateDecision, Scalar, VersionRef
 from crisplens.registry.models.model import Part
 
 
@@ -31,3 +31,15 @@ class EvaluationRecorded(Event, frozen=True, kw_only=True):
     metrics: dict[str, float]
     slices: tuple[Part, ...]
     classes: tuple[Part, ...]
+
+
+@event_type("model-version.promoted")
+class ModelVersionPromoted(Event, frozen=True, kw_only=True):
+    """A model version took over an alias such as `champion`; `gates` is what was asked before, and its answer."""
+
+    id: str
+    model: str
+    version: int
+    alias: str
+    note: str
+    gates: tuple[GateDecision, ...]

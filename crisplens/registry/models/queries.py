@@ -6,9 +6,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
-from crisplens.registry.model import Scalar, VersionRef, parse_reference
+from crisplens.registry.model import GateDecision, Scalar, VersionRef, parse_reference
 from crisplens.registry.models.model import Part
-from crisplens.registry.models.tables import EvaluationRow, ModelVersionRow
+from crisplens.registry.models.tables import EvaluationRow, ModelVersionRow, PromotionRow
 from crisplens.registry.views import View, find_view, views
 
 
@@ -39,6 +39,22 @@ class Evaluation(View, frozen=True, kw_only=True):
     metrics: dict[str, float]
     slices: tuple[Part, ...]
     classes: tuple[Part, ...]
+
+
+class Promotion(View, frozen=True, kw_only=True):
+    """A model version that took over an alias, and what the gates said before."""
+
+    id: str
+    model: str
+    version: int
+    alias: str
+    note: str
+    gates: tuple[GateDecision, ...]
+
+    @property
+    def ref(self) -> VersionRef:
+        """`name@version`."""
+        return VersionRef(self.model, self.version)
 
 
 def list_model_versions(session: Session, project: str, model: str | None = None) -> list[ModelVersion]:
@@ -89,3 +105,11 @@ def list_evaluations(session: Session, project: str) -> list[Evaluation]:
     """The project's evaluations, in the order of recording."""
     query = select(EvaluationRow).filter_by(project=project).order_by(EvaluationRow.seq)
     return views(session.connection().execute(query), Evaluation)
+
+
+def list_promotions(session: Session, project: str, model: str | None = None) -> list[Promotion]:
+    """Promotions of the project's models, or of one, in the order of recording; the last one of an alias holds it."""
+    query = select(PromotionRow).filter_by(project=project)
+    if model is not None:
+        query = query.filter_by(model=check_model(session, project, model))
+    return views(session.connection().execute(query.order_by(PromotionRow.seq)), Promotion)

@@ -14,17 +14,26 @@ from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.data.queries import get_dataset_version
-from crisplens.registry.model import Scalar, VersionRef, check_parameters, parse_reference
-from crisplens.registry.models.events import EvaluationRecorded, ModelVersionRegistered
+from crisplens.registry.model import (
+    GateDecision,
+    Scalar,
+    VersionRef,
+    check_parameters,
+    parse_reference,
+    refuse_blocked,
+)
+from crisplens.registry.models.events import EvaluationRecorded, ModelVersionPromoted, ModelVersionRegistered
 from crisplens.registry.models.model import Part
 from crisplens.registry.models.queries import (
     Evaluation,
     ModelVersion,
+    Promotion,
     find_model_version,
     get_model_version,
+    list_promotions,
     newest_model_version,
 )
-from crisplens.registry.models.tables import EvaluationRow
+from crisplens.registry.models.tables import EvaluationRow, PromotionRow
 from crisplens.registry.projects.queries import get_project
 from crisplens.registry.runs.queries import get_run
 from crisplens.registry.versions import next_version
@@ -109,6 +118,34 @@ def record_evaluation(
     )
     append(work, event)
     return get_view(work.session, EvaluationRow, (work.project, event.id), Evaluation)
+
+
+def promote_model(
+    work: UnitOfWork, model: str | VersionRef, *, alias: str, gates: Sequence[GateDecision], note: str = ""
+) -> Promotion:
+    """Let a model version take over an alias, through gates that are open or overridden; the history is kept.
+
+    `gates` are the decisions on the version, made by `lifecycle`. Raises `InputError` for an unknown version, an
+    alias that cannot be a name or that the version holds already; `Refused` when a gate is blocked.
+    """
+    version = get_model_version(work.session, work.project, model)
+    check_name("alias", alias)
+    held = [one for one in list_promotions(work.session, work.project, version.model) if one.alias == alias]
+    if held and held[-1].ref == version.ref:
+        raise InputError(
+            f"{version.ref} is the {alias} already, since {held[-1].recorded_at[:10]}", slug="exists"
+        )
+    refuse_blocked(f"become the {alias}", [version.ref], gates)
+    event = ModelVersionPromoted(
+        id=next_id(work.session, work.project, PromotionRow, "promotion"),
+        model=version.model,
+        version=version.version,
+        alias=alias,
+        note=check_text("the note", note, required=False),
+        gates=tuple(gates),
+    )
+    append(work, event)
+    return get_view(work.session, PromotionRow, (work.project, event.id), Promotion)
 
 
 def _exists(work: UnitOfWork, ref: VersionRef) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from crisplens.core.columns import JsonText
 from crisplens.core.database import Base
 from crisplens.ledger.tables import Traced
-from crisplens.registry.model import Scalar, VersionRef
+from crisplens.registry.model import GateDecision, Scalar, VersionRef
 from crisplens.registry.models.model import Part
 
 
@@ -38,3 +38,16 @@ class EvaluationRow(Traced, Base):
     metrics: Mapped[dict[str, float]] = mapped_column(JsonText(dict[str, float]))
     slices: Mapped[tuple[Part, ...]] = mapped_column(JsonText(tuple[Part, ...]))
     classes: Mapped[tuple[Part, ...]] = mapped_column(JsonText(tuple[Part, ...]))
+
+
+class PromotionRow(Traced, Base):
+    """One promotion of a model version to an alias."""
+
+    __tablename__ = "promotion"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    model: Mapped[str] = mapped_column(Text)
+    version: Mapped[int]
+    alias: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    gates: Mapped[tuple[GateDecision, ...]] = mapped_column(JsonText(tuple[GateDecision, ...]))

@@ -12,13 +12,17 @@ from crisplens.registry.views import View, find_view, views
 
 
 class Project(View, frozen=True, kw_only=True):
-    """A project: one ML use case, with an owner and a risk tier. `project` is its name."""
+    """A project: one ML use case, with an owner and a risk tier. `project` is its name.
+
+    `policy` is the one that it began with.
+    """
 
     project: str
     title: str
     owner: str
     risk: str
     description: str
+    policy: str
 
 
 class Goal(View, frozen=True, kw_only=True):

@@ -27,8 +27,9 @@ def add_project(
     owner: str | None = None,
     risk: str = RiskTier.MEDIUM,
     description: str = "",
+    policy: str,
 ) -> Project:
-    """Bring a project under the record; its owner is the actor unless named.
+    """Bring a project under the record; its owner is the actor unless named, `policy` what it is judged by at first.
 
     Raises `InputError` for a name that exists or cannot name a project, or an unknown risk tier.
     """
@@ -41,6 +42,7 @@ def add_project(
         owner=check_text("the owner", owner or work.actor.id, most=320),
         risk=RiskTier(choose(RiskTier, "the risk tier", risk)),
         description=check_text("the description", description, required=False),
+        policy=policy,
     )
     append(work, event, project=name)
     return get_project(work.session, name)

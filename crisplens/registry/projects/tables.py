@@ -20,6 +20,7 @@ class ProjectRow(Traced, Base):
     owner: Mapped[str] = mapped_column(Text)
     risk: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text)
+    policy: Mapped[str] = mapped_column(Text, server_default="standard@1")
 
 
 class GoalRow(Traced, Base):

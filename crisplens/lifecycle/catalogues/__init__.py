@@ -1,0 +1,1 @@
+"""Catalogues of controls: what frameworks ask for, as data, and how they map to each other."""
