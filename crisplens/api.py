@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-import crisplens.areas  # noqa: F401  (registers every projection)
-from crisplens import migrations, nouns
+from crisplens import migrations
+from crisplens.binding import Noun
 from crisplens.core import clock
 from crisplens.core.actor import Actor, resolve_actor
 from crisplens.core.configuration import Configuration, load_configuration, write_configuration
@@ -24,9 +26,32 @@ from crisplens.ledger.past import Past
 from crisplens.ledger.points import Point, resolve_point
 from crisplens.ledger.service import flush, lock_head
 from crisplens.lifecycle.roles.service import authorise
+from crisplens.nouns import NOUNS
 from crisplens.registry.keys.files import load_signer
 from crisplens.registry.projects.queries import get_project
 from crisplens.transactions import JoinedCommands
+
+if TYPE_CHECKING:
+    from crisplens.nouns.audit import Audit
+    from crisplens.nouns.checkpoints import Checkpoints
+    from crisplens.nouns.evidence import EvidenceFiles
+    from crisplens.nouns.governance import Controls, Frameworks, Policies, Status
+    from crisplens.nouns.keys import Keys
+    from crisplens.nouns.lifecycle import Approvals, Cycles, Deployments, Gates, Overrides, Risks, Roles
+    from crisplens.nouns.monitors import Incidents, Monitors, Triggers
+    from crisplens.nouns.registry import (
+        Costs,
+        Data,
+        Evaluations,
+        Goals,
+        Kpis,
+        Lineage,
+        Models,
+        Projects,
+        Runs,
+        Sources,
+    )
+    from crisplens.nouns.reports import Reports
 
 
 def init(folder: str | os.PathLike[str] = ".") -> Registry:
@@ -80,6 +105,36 @@ def connect(
 class Registry:
     """An open registry. Every method of its nouns is one transaction, or one consistent read."""
 
+    project: Projects
+    goal: Goals
+    kpi: Kpis
+    cost: Costs
+    source: Sources
+    data: Data
+    run: Runs
+    model: Models
+    evaluation: Evaluations
+    evidence: EvidenceFiles
+    key: Keys
+    lineage: Lineage
+    checkpoint: Checkpoints
+    control: Controls
+    policy: Policies
+    role: Roles
+    risk: Risks
+    gate: Gates
+    override: Overrides
+    approval: Approvals
+    cycle: Cycles
+    status: Status
+    coverage: Frameworks
+    deployment: Deployments
+    monitor: Monitors
+    incident: Incidents
+    trigger: Triggers
+    report: Reports
+    audit: Audit
+
     def __init__(
         self,
         configuration: Configuration,
@@ -93,35 +148,19 @@ class Registry:
         self._actor = actor
         self._past = past
         self._joined = joined
-        self.project = nouns.Projects(self)
-        self.goal = nouns.Goals(self)
-        self.kpi = nouns.Kpis(self)
-        self.cost = nouns.Costs(self)
-        self.source = nouns.Sources(self)
-        self.data = nouns.Data(self)
-        self.run = nouns.Runs(self)
-        self.model = nouns.Models(self)
-        self.evaluation = nouns.Evaluations(self)
-        self.evidence = nouns.EvidenceFiles(self)
-        self.key = nouns.Keys(self)
-        self.lineage = nouns.Lineage(self)
-        self.checkpoint = nouns.Checkpoints(self)
-        self.control = nouns.Controls(self)
-        self.policy = nouns.Policies(self)
-        self.role = nouns.Roles(self)
-        self.risk = nouns.Risks(self)
-        self.gate = nouns.Gates(self)
-        self.override = nouns.Overrides(self)
-        self.approval = nouns.Approvals(self)
-        self.cycle = nouns.Cycles(self)
-        self.status = nouns.Status(self)
-        self.coverage = nouns.Frameworks(self)
-        self.deployment = nouns.Deployments(self)
-        self.monitor = nouns.Monitors(self)
-        self.incident = nouns.Incidents(self)
-        self.trigger = nouns.Triggers(self)
-        self.report = nouns.Reports(self)
-        self.audit = nouns.Audit(self)
+
+    def __getattr__(self, name: str) -> Noun:
+        """The noun of that name, imported now."""
+        if name not in NOUNS:
+            raise AttributeError(f"a registry has no {name}", name=name, obj=self)
+        module, kind = NOUNS[name]
+        noun: Noun = getattr(importlib.import_module(f"crisplens.nouns.{module}"), kind)(self)
+        setattr(self, name, noun)
+        return noun
+
+    def __dir__(self) -> list[str]:
+        """Its attributes, nouns included."""
+        return sorted({*super().__dir__(), *NOUNS})
 
     def acting_as(self, actor: str, *, project: str | None = None) -> Registry:
         """The same registry, used by another actor (and on another project, if named)."""
@@ -152,6 +191,9 @@ class Registry:
         Commands are refused. Close it, or use it in a `with` statement: it replays the log into a database of its
         own when something is first read. Raises `InputError` for what is no point of the log.
         """
+        # Replaying reads events of every area.
+        import crisplens.areas  # noqa: F401
+
         with self.reading_log() as session:
             chosen = resolve_point(session, point)
         return Registry(self.configuration, self.engine, self._actor, Past(chosen, self.reading_log))

@@ -134,8 +134,8 @@ def phase_pages() -> Iterator[str]:
     yield "# Phases, controls and gates\n"
     yield "Ten phases, each with its place in CRISP-DM 1.0 and in the current AWS ML Lens. The descriptions are ours.\n"
     yield "Every gate also asks that a checkpoint is recorded in the current cycle, that none of its controls is"
-    yield "answered `not-met`, and that the approvals stand which the project's [policy](governance.md#policies) demands;"
-    yield "the policy may leave rules out and demand more.\n"
+    yield "answered `not-met`, and that the approvals stand which the project's"
+    yield "[policy](governance.md#policies) demands; it may leave rules out, and demand more.\n"
     for phase in list_phases():
         yield f"## {phase.id}: {phase.title}\n\n{phase.description}\n"
         yield f"CRISP-DM 1.0: {', '.join(phase.crisp_dm)}. ML Lens: [{phase.lens_phase}]({phase.source}).\n"
@@ -151,7 +151,7 @@ def phase_pages() -> Iterator[str]:
 def policy_view() -> Iterator[str]:
     """The fields of a policy, and the names that its conditions can ask about."""
     yield "# Policies: fields, and the view of the record\n"
-    yield "What a policy in YAML can say ([how to use it](governance.md#policies)), and what its conditions can ask about.\n"
+    yield "What a policy in YAML can say ([how to use it](governance.md#policies)), and what its conditions can ask.\n"
     for kind in (
         Policy,
         PhasePolicy,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +23,8 @@ from crisplens.core.errors import CrisplensError, InputError, RegistryError
 from tests.conftest import ANA, BO, Files, assert_refused, closing_engine
 
 NOUNS = [
-    noun
-    for noun in vars(nouns).values()
-    if isinstance(noun, type) and issubclass(noun, Noun) and noun is not Noun
+    getattr(importlib.import_module(f"crisplens.nouns.{module}"), kind)
+    for module, kind in nouns.NOUNS.values()
 ]
 VERBS = [(noun, verb) for noun in NOUNS for verb in vars(noun) if not verb.startswith("_")]
 HIDDEN = {"work", "session", "project", "self"}
@@ -44,10 +45,21 @@ def connected(**given: Any) -> Registry:
 
 
 def test_every_noun_of_the_registry_is_a_noun_of_the_command_line(home: Registry) -> None:
-    nouns = {name: noun for name, noun in vars(home).items() if isinstance(noun, Noun)}
-    assert {type(noun) for noun in nouns.values()} == set(NOUNS)
-    for name, noun in nouns.items():
-        assert type(noun).__doc__ == f"`crisplens {name}`"
+    assert set(nouns.NOUNS) <= set(dir(home))
+    for name, kind in zip(nouns.NOUNS, NOUNS, strict=True):
+        assert isinstance(getattr(home, name), kind)
+        assert getattr(home, name) is getattr(home, name)
+        assert kind.__doc__ == f"`crisplens {name}`"
+    folder = Path(nouns.__file__).parent
+    written = [
+        re.findall(r"^class (\w+)\(Noun\)", file.read_text("utf-8"), re.M) for file in folder.glob("*.py")
+    ]
+    assert sorted(kind.__name__ for kind in NOUNS) == sorted(name for names in written for name in names)
+
+
+def test_a_registry_has_no_other_noun(home: Registry) -> None:
+    with pytest.raises(AttributeError, match="a registry has no policies"):
+        home.policies  # noqa: B018
 
 
 @pytest.mark.parametrize(

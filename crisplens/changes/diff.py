@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
+import crisplens.areas  # noqa: F401  (every event and table)
 from crisplens.changes.content import Change, ChangeKind, Difference, FieldChange
 from crisplens.changes.nouns import NOUNS, Noun, Row, tell_added, tell_changed, tell_removed
 from crisplens.core.columns import JsonText

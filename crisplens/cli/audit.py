@@ -151,6 +151,7 @@ def _filter(
     project: str | None,
 ) -> EventFilter:
     """What the options ask for. Raises `InputError` for a type or project that no event can have."""
+    import crisplens.areas  # noqa: F401  (registers every event)
     from crisplens.core.clock import parse_time, to_text
     from crisplens.core.names import unknown_name
     from crisplens.ledger.model import EVENT_TYPES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -34,7 +35,11 @@ def applies(event: type[E]) -> Callable[[Callable[[Session, Recorded, E], None]]
 
 def apply(session: Session, recorded: Recorded) -> None:
     """Put one recorded event into the tables."""
-    HANDLERS[type(recorded.event)](session, recorded, recorded.event)
+    kind = type(recorded.event)
+    if kind not in HANDLERS:
+        # An area's projection stands beside its events; it is imported when the first of them is applied.
+        importlib.import_module(f"{kind.__module__.rpartition('.')[0]}.projection")
+    HANDLERS[kind](session, recorded, recorded.event)
 
 
 @applies(ClockCorrected)

@@ -39,11 +39,10 @@ from crisplens.lifecycle.queries import (
     ApprovalRequest,
     Checkpoint,
     GateDemand,
-    ProjectRecord,
     get_approval,
     list_gate_demands,
-    load_record,
 )
+from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import Role, same_person
 from crisplens.lifecycle.signatures import ApprovalStatement, digest_basis, signature_fault
 from crisplens.lifecycle.standing import demands_signature

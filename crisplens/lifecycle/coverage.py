@@ -21,7 +21,8 @@ from crisplens.lifecycle.catalogues.queries import get_catalogue
 from crisplens.lifecycle.facts import Fact, list_facts
 from crisplens.lifecycle.model import ControlAnswer
 from crisplens.lifecycle.phases import list_phases
-from crisplens.lifecycle.queries import Checkpoint, ProjectRecord, load_record
+from crisplens.lifecycle.queries import Checkpoint
+from crisplens.lifecycle.record import ProjectRecord, load_record
 
 
 class Covered(StrEnum):

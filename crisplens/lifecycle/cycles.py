@@ -14,7 +14,8 @@ from crisplens.ledger.service import append
 from crisplens.lifecycle.events import CycleOpened
 from crisplens.lifecycle.model import Decision
 from crisplens.lifecycle.phases import get_phase, list_phases, phase_order
-from crisplens.lifecycle.queries import Checkpoint, Cycle, ProjectRecord, list_cycles, load_record
+from crisplens.lifecycle.queries import Checkpoint, Cycle, list_cycles
+from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.tables import CycleRow
 from crisplens.monitors.queries import get_trigger
 from crisplens.registry.views import View, get_view
@@ -150,15 +151,11 @@ def _changes(record: ProjectRecord, start: int, end: int | None) -> tuple[str, .
             for one in record.deployments
             if within(one.seq)
         ),
-        *(
-            (f"policy {record.policy.policy.ref}",)
-            if start < record.policy.seq and within(record.policy.seq)
-            else ()
-        ),
+        *(f"policy {ref}" for ref, seq in record.policy.adopted if within(seq)),
     ]
     counted = [
-        (of([record.goal] if record.goal else []), "goal set", "goals set"),
-        (of(record.kpis), "KPI set", "KPIs set"),
+        (of([record.goal] if record.goal else []), "goal last set", "goals last set"),
+        (of(record.kpis), "KPI last set", "KPIs last set"),
         (of(record.dataset_versions), "dataset version", "dataset versions"),
         (of(record.evaluations), "evaluation", "evaluations"),
         (of(record.incidents), "incident", "incidents"),

@@ -17,7 +17,7 @@ from crisplens.lifecycle.gates import check_gate, decide_gate, decide_version
 from crisplens.lifecycle.model import ApprovalState
 from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.policies.model import Duty
-from crisplens.lifecycle.queries import ProjectRecord, load_record
+from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import same_person
 from crisplens.monitors import answers as monitor_answers
 from crisplens.monitors.queries import Trigger

@@ -15,7 +15,7 @@ from crisplens.lifecycle.roles.model import same_person
 from crisplens.lifecycle.rules import PHASE_RULES, Situation
 
 if TYPE_CHECKING:
-    from crisplens.lifecycle.queries import ProjectRecord
+    from crisplens.lifecycle.record import ProjectRecord
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

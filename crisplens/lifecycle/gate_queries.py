@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from crisplens.lifecycle.gates import check_gate
 from crisplens.lifecycle.model import GateResult
 from crisplens.lifecycle.phases import get_phase, list_phases
-from crisplens.lifecycle.queries import load_record
+from crisplens.lifecycle.record import load_record
 from crisplens.registry.model import VersionRef
 from crisplens.registry.models.queries import get_model_version
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crisplens.lifecycle.model import ApprovalStanding, GateResult, OverrideOutcome, RuleResult
-from crisplens.lifecycle.phases import phase_order
+from crisplens.lifecycle.phases import DATA_PHASES, SUBJECT_PHASES, phase_order
 from crisplens.lifecycle.policies.demands import Values, judge
 from crisplens.lifecycle.policies.model import ApprovalDemand, PhasePolicy
 from crisplens.lifecycle.policies.view import VIEW
@@ -16,14 +16,11 @@ from crisplens.registry.lineage.model import NodeKind
 from crisplens.registry.model import GateDecision
 
 if TYPE_CHECKING:
-    from crisplens.lifecycle.queries import Checkpoint, EvidenceFault, ProjectRecord
+    from crisplens.lifecycle.queries import Checkpoint, Override
+    from crisplens.lifecycle.record import EvidenceFault, ProjectRecord
     from crisplens.registry.data.queries import DatasetVersion
     from crisplens.registry.models.queries import ModelVersion
 
-# Phases whose checkpoint is a statement about one model version.
-SUBJECT_PHASES = frozenset({"model-training", "evaluation"})
-# Phases whose checkpoint is a statement about the data in use.
-DATA_PHASES = frozenset({"data-collection", "data-preparation", "data-analysis", "feature-engineering"})
 APPROVED = "approved"
 
 
@@ -105,18 +102,20 @@ def override_for(record: ProjectRecord, phase: str, subject: str | None) -> str:
 
     One that a review found not to be justified lets nothing pass.
     """
-    if not record.policy.policy.overrides.allowed:
-        return ""
     for one in reversed(record.overrides):
-        if (
-            one.phase == phase
-            and one.subject == subject
-            and one.cycle == record.cycle.number
-            and record.today <= one.until
-            and one.outcome != OverrideOutcome.NOT_JUSTIFIED
-        ):
+        if one.phase == phase and one.subject == subject and in_force(record, one):
             return one.id
     return ""
+
+
+def in_force(record: ProjectRecord, override: Override) -> bool:
+    """Whether an override lets something pass today; of what is about no model version, in its own cycle only."""
+    return (
+        record.policy.policy.overrides.allowed
+        and record.today <= override.until
+        and override.outcome != OverrideOutcome.NOT_JUSTIFIED
+        and (override.subject is not None or override.cycle == record.cycle.number)
+    )
 
 
 def _demanded(

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from crisplens.lifecycle.gates import APPROVED, check_gate
 from crisplens.lifecycle.model import Decision, changed_since
-from crisplens.lifecycle.queries import ApprovalRequest, ProjectRecord, load_record
+from crisplens.lifecycle.queries import ApprovalRequest
+from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import Role, same_person
 from crisplens.registry.projects.queries import list_projects
 

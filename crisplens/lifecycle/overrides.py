@@ -14,7 +14,8 @@ from crisplens.lifecycle.events import GateOverridden, OverrideReviewed
 from crisplens.lifecycle.gates import check_gate
 from crisplens.lifecycle.model import OverrideOutcome
 from crisplens.lifecycle.phases import get_phase
-from crisplens.lifecycle.queries import Override, list_overrides, load_record
+from crisplens.lifecycle.queries import Override, list_overrides
+from crisplens.lifecycle.record import load_record
 from crisplens.lifecycle.roles.model import Role, same_person
 from crisplens.lifecycle.tables import OverrideRow
 from crisplens.registry.model import VersionRef

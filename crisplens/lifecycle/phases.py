@@ -11,6 +11,11 @@ import msgspec
 from crisplens.core.errors import InputError
 from crisplens.core.names import nearest, unknown_name
 
+# Phases whose checkpoint is a statement about one model version.
+SUBJECT_PHASES = frozenset({"model-training", "evaluation"})
+# Phases whose checkpoint is a statement about the data in use.
+DATA_PHASES = frozenset({"data-collection", "data-preparation", "data-analysis", "feature-engineering"})
+
 
 class Control(msgspec.Struct, frozen=True):
     """One practice that a checkpoint of its phase can answer."""

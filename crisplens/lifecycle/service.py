@@ -18,14 +18,12 @@ from crisplens.lifecycle.catalogues.model import Control
 from crisplens.lifecycle.catalogues.queries import find_control
 from crisplens.lifecycle.catalogues.shipped import shipped_catalogue
 from crisplens.lifecycle.events import CheckpointRecorded
-from crisplens.lifecycle.gates import SUBJECT_PHASES
 from crisplens.lifecycle.model import Answer, ControlAnswer, EvidenceLink
-from crisplens.lifecycle.phases import Phase, get_phase
+from crisplens.lifecycle.phases import SUBJECT_PHASES, Phase, get_phase
 from crisplens.lifecycle.policies.queries import load_policy
 from crisplens.lifecycle.queries import Checkpoint, current_cycle
 from crisplens.lifecycle.tables import CheckpointRow
 from crisplens.registry.evidence.service import add_evidence
-from crisplens.registry.lineage.queries import project_lineage
 from crisplens.registry.model import VersionRef
 from crisplens.registry.models.queries import get_model_version, list_model_versions
 from crisplens.registry.projects.model import choose
@@ -184,6 +182,9 @@ def _subject(work: UnitOfWork, phase: str, model: str | VersionRef | None) -> st
 def _check_links(work: UnitOfWork, links: Sequence[str]) -> None:
     if not links:
         return
+    # It reads every area, and few checkpoints have links.
+    from crisplens.registry.lineage.queries import project_lineage
+
     names = [node.name for node in project_lineage(work.session, work.project).nodes]
     for link in links:
         if link not in names:

@@ -20,7 +20,8 @@ from crisplens.lifecycle.roles.model import same_person
 from crisplens.registry.lineage.model import Graph, NodeKind
 
 if TYPE_CHECKING:
-    from crisplens.lifecycle.queries import Approval, Checkpoint, EvidenceFault, ProjectRecord
+    from crisplens.lifecycle.queries import Approval, Checkpoint
+    from crisplens.lifecycle.record import EvidenceFault, ProjectRecord
 
 # So many causes are told with their path, and a path with so many steps.
 MOST_PATHS = 20
@@ -92,7 +93,7 @@ def explain(
     if not changes:
         return ()
     ends = [f"{NodeKind.MODEL_VERSION}:{subject}"] if subject else []
-    ends += [_node_of(name) for name in approved if name.startswith("deployment-")]
+    ends += [_node_of(name) for name in approved if name.startswith(("deployment-", "dataset "))]
     onward = _onward(record.lineage, ends)
     end = f"{checkpoint.id} ({checkpoint.phase})"
     return tuple(

@@ -7,11 +7,12 @@ from enum import StrEnum
 import msgspec
 from sqlalchemy.orm import Session
 
-from crisplens.lifecycle.gates import APPROVED, SUBJECT_PHASES, check_gate
+from crisplens.lifecycle.gates import APPROVED, check_gate, in_force
 from crisplens.lifecycle.inbox import is_open, waiting_requests
 from crisplens.lifecycle.model import ApprovalState, Cause, GateResult, changed_since
-from crisplens.lifecycle.phases import Phase, list_phases
-from crisplens.lifecycle.queries import Checkpoint, ProjectRecord, load_record
+from crisplens.lifecycle.phases import SUBJECT_PHASES, Phase, list_phases
+from crisplens.lifecycle.queries import Checkpoint
+from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import Role
 from crisplens.lifecycle.rules import Situation
 from crisplens.registry.models.queries import ModelVersion
@@ -248,8 +249,7 @@ def _in_production(record: ProjectRecord) -> list[ModelVersion]:
 def _overrides(record: ProjectRecord) -> list[OverrideStatus]:
     found = []
     for one in record.overrides:
-        in_force = record.today <= one.until and one.outcome != "not-justified"
-        if in_force or one.outcome is None:
+        if in_force(record, one) or one.outcome is None:
             found.append(
                 OverrideStatus(
                     override=one.id,
@@ -257,7 +257,7 @@ def _overrides(record: ProjectRecord) -> list[OverrideStatus]:
                     subject=one.subject,
                     by=one.recorded_by,
                     until=one.until,
-                    in_force=in_force,
+                    in_force=in_force(record, one),
                     reviewed=one.outcome is not None,
                 )
             )

@@ -1,62 +1,37 @@
-"""The Python API's nouns: commands and queries of the areas as methods, by the names of the command line."""
+"""The Python API's nouns: commands and queries of the areas as methods, by the names of the command line.
 
-from crisplens.nouns.audit import Audit
-from crisplens.nouns.evidence import EvidenceFiles
-from crisplens.nouns.governance import Controls, Frameworks, Policies, Status
-from crisplens.nouns.keys import Keys
-from crisplens.nouns.lifecycle import (
-    Approvals,
-    Checkpoints,
-    Cycles,
-    Deployments,
-    Gates,
-    Overrides,
-    Risks,
-    Roles,
-)
-from crisplens.nouns.monitors import Incidents, Monitors, Triggers
-from crisplens.nouns.registry import (
-    Costs,
-    Data,
-    Evaluations,
-    Goals,
-    Kpis,
-    Lineage,
-    Models,
-    Projects,
-    Runs,
-    Sources,
-)
-from crisplens.nouns.reports import Reports
+Each noun's module is imported when the noun is first used: a command imports what it needs.
+"""
 
-__all__ = [
-    "Projects",
-    "Goals",
-    "Kpis",
-    "Costs",
-    "Sources",
-    "Data",
-    "Runs",
-    "Models",
-    "Evaluations",
-    "Lineage",
-    "EvidenceFiles",
-    "Keys",
-    "Controls",
-    "Policies",
-    "Roles",
-    "Risks",
-    "Checkpoints",
-    "Gates",
-    "Overrides",
-    "Approvals",
-    "Cycles",
-    "Status",
-    "Frameworks",
-    "Deployments",
-    "Monitors",
-    "Incidents",
-    "Triggers",
-    "Reports",
-    "Audit",
-]
+# The registry's attribute -> the module here and the class in it.
+NOUNS: dict[str, tuple[str, str]] = {
+    "project": ("registry", "Projects"),
+    "goal": ("registry", "Goals"),
+    "kpi": ("registry", "Kpis"),
+    "cost": ("registry", "Costs"),
+    "source": ("registry", "Sources"),
+    "data": ("registry", "Data"),
+    "run": ("registry", "Runs"),
+    "model": ("registry", "Models"),
+    "evaluation": ("registry", "Evaluations"),
+    "evidence": ("evidence", "EvidenceFiles"),
+    "key": ("keys", "Keys"),
+    "lineage": ("registry", "Lineage"),
+    "checkpoint": ("checkpoints", "Checkpoints"),
+    "control": ("governance", "Controls"),
+    "policy": ("governance", "Policies"),
+    "role": ("lifecycle", "Roles"),
+    "risk": ("lifecycle", "Risks"),
+    "gate": ("lifecycle", "Gates"),
+    "override": ("lifecycle", "Overrides"),
+    "approval": ("lifecycle", "Approvals"),
+    "cycle": ("lifecycle", "Cycles"),
+    "status": ("governance", "Status"),
+    "coverage": ("governance", "Frameworks"),
+    "deployment": ("lifecycle", "Deployments"),
+    "monitor": ("monitors", "Monitors"),
+    "incident": ("monitors", "Incidents"),
+    "trigger": ("monitors", "Triggers"),
+    "report": ("reports", "Reports"),
+    "audit": ("audit", "Audit"),
+}

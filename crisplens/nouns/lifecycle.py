@@ -1,4 +1,4 @@
-"""Whether it is in order: checkpoints, gates, approvals, cycles, deployments, roles, risks."""
+"""Whether it is in order: gates, approvals, cycles, deployments, roles, risks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from crisplens.binding import Command, Noun, ProjectQuery, Query
 from crisplens.core import ssh
 from crisplens.lifecycle import approvals, cycles, doors, gate_queries, inbox, overrides
 from crisplens.lifecycle import queries as lifecycle_queries
-from crisplens.lifecycle import service as lifecycle
 from crisplens.lifecycle.model import Decision
 from crisplens.lifecycle.risks import queries as risk_queries
 from crisplens.lifecycle.risks import service as risks
@@ -22,13 +21,6 @@ from crisplens.registry.model import VersionRef
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
-
-
-class Checkpoints(Noun):
-    """`crisplens checkpoint`"""
-
-    record = Command(lifecycle.record_checkpoint)
-    list = ProjectQuery(lifecycle_queries.list_checkpoints)
 
 
 class Gates(Noun):

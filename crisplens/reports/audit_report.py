@@ -18,7 +18,7 @@ from crisplens.lifecycle.catalogues.model import Catalogue
 from crisplens.lifecycle.catalogues.queries import load_catalogues
 from crisplens.lifecycle.gates import check_gate
 from crisplens.lifecycle.phases import list_phases
-from crisplens.lifecycle.queries import load_record
+from crisplens.lifecycle.record import load_record
 from crisplens.lifecycle.status import tell_status
 from crisplens.reports.content import AsOf, AuditReport, VerifyStep
 from crisplens.reports.cycles import cycle_entries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crisplens.lifecycle.cycles import cycle_stories
 from crisplens.lifecycle.phases import get_phase
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.reports.story_content import CycleEntry, PhaseTime
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.monitors.model import BAD_VERDICTS, CheckResult, ColumnCheck, Verdict
 from crisplens.monitors.queries import Check, Monitor
 from crisplens.reports.record_content import CheckEntry, ColumnHistory, MonitorStory

@@ -10,7 +10,7 @@ from crisplens.lifecycle.catalogues.model import Catalogue, Standing
 from crisplens.lifecycle.coverage import Coverage, ShownBy, cover
 from crisplens.lifecycle.facts import list_facts
 from crisplens.lifecycle.model import GateResult
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.reports.governance_content import FrameworkRow, FrameworkSection
 
 FULL = "eu-ai-act"

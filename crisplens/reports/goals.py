@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.lifecycle.rules import Situation
 from crisplens.registry.deployments.model import Variant
 from crisplens.registry.models.queries import Evaluation, ModelVersion

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from crisplens.lifecycle.model import OverrideOutcome
+from crisplens.lifecycle.gates import in_force
 from crisplens.lifecycle.phases import get_phase
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.lifecycle.roles.queries import list_delegations, list_roles
 from crisplens.reports.governance_content import OverrideEntry, RiskEntry, RoleSection
 
 
 def override_entries(record: ProjectRecord) -> tuple[OverrideEntry, ...]:
     """Every override, in the order of recording."""
-    allowed = record.policy.policy.overrides.allowed
     return tuple(
         OverrideEntry(
             override=one,
             title=get_phase(one.phase).title,
-            in_force=allowed
-            and one.cycle == record.cycle.number
-            and record.today <= one.until
-            and one.outcome != OverrideOutcome.NOT_JUSTIFIED,
+            in_force=in_force(record, one),
             reviewed=one.outcome is not None,
         )
         for one in record.overrides

@@ -11,7 +11,7 @@ from crisplens.lifecycle.model import Signatures
 from crisplens.lifecycle.phases import Phase, get_phase, list_phases
 from crisplens.lifecycle.policies.model import ApprovalDemand, MetricDemand, PhasePolicy, Policy
 from crisplens.lifecycle.policies.queries import list_adoptions
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.reports.governance_content import PhaseDemands, PolicySection
 from crisplens.reports.numbers import join_words
 

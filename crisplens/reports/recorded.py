@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy.orm import Session
 
 from crisplens.lifecycle.gates import decide_version
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.registry.data.model import ColumnSchema
 from crisplens.registry.deployments.queries import Deployment
 from crisplens.registry.evidence.queries import list_evidence

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from crisplens.lifecycle.gates import SUBJECT_PHASES, check_gate
+from crisplens.lifecycle.gates import check_gate
 from crisplens.lifecycle.inbox import waiting_requests
 from crisplens.lifecycle.model import ApprovalStanding, ApprovalState, GateResult
-from crisplens.lifecycle.phases import Phase, list_phases, phase_order
-from crisplens.lifecycle.queries import Approval, ApprovalRequest, Checkpoint, ProjectRecord
+from crisplens.lifecycle.phases import SUBJECT_PHASES, Phase, list_phases, phase_order
+from crisplens.lifecycle.queries import Approval, ApprovalRequest, Checkpoint
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.registry.views import View
 from crisplens.reports.governance_content import OverrideEntry
 from crisplens.reports.story_content import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.registry.projects.queries import Kpi
 from crisplens.registry.value.model import KpiComparison
 from crisplens.registry.value.queries import compare_kpis

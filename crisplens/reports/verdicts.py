@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from crisplens.core.text import count
 from crisplens.lifecycle.gates import APPROVED, decide_version
 from crisplens.lifecycle.model import RuleResult
-from crisplens.lifecycle.queries import ProjectRecord
+from crisplens.lifecycle.record import ProjectRecord
 from crisplens.lifecycle.status import StaleApproval
 from crisplens.registry.projects.model import Direction
 from crisplens.reports.content import (

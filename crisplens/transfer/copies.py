@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
+import crisplens.areas  # noqa: F401  (every event and table)
 from crisplens.core.database import read_session, sqlite_file, write_session
 from crisplens.core.errors import CrisplensError, HalfDone, InputError, Refused, RegistryError
 from crisplens.ledger import merkle

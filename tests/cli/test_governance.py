@@ -232,7 +232,10 @@ def test_a_catalogue_of_our_own_is_imported_answered_and_covered(run: Run) -> No
         "        answer: house-rules:HR-1 at checkpoint-2 (business-goal): met: Bo does [notes.md]" in covered
     )
     assert "  NO  HR-2  gap " in covered
-    assert "to close it: crisplens checkpoint record business-goal --control house-rules:HR-2=met:REASON" in covered
+    assert (
+        "to close it: crisplens checkpoint record business-goal --control house-rules:HR-2=met:REASON"
+        in covered
+    )
     assert "- HR-2: By whom is not said." in covered
     assert covered.rstrip().splitlines()[-1].startswith("Which control counts for which: Our judgement")
     gaps = tell(run, "coverage --framework house-rules --gaps")

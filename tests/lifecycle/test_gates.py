@@ -15,7 +15,7 @@ from crisplens.api import Registry
 from crisplens.lifecycle.gates import check_gate
 from crisplens.lifecycle.model import ControlAnswer
 from crisplens.lifecycle.phases import list_phases
-from crisplens.lifecycle.queries import ProjectRecord, load_record
+from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.rules import PHASE_RULES
 from crisplens.registry.model import VersionRef
 from tests.conftest import ANA, BO, Files, Story, pass_phase, retold, unmet

@@ -12,7 +12,7 @@ from crisplens.ledger.queries import tree_head
 from crisplens.lifecycle.gates import check_gate
 from crisplens.lifecycle.model import ApprovalState
 from crisplens.lifecycle.phases import list_phases
-from crisplens.lifecycle.queries import ProjectRecord, load_record
+from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.monitors.model import Verdict
 from crisplens.reports.content import AuditReport
 from crisplens.reports.story_content import PhaseState

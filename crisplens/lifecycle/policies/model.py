@@ -152,12 +152,13 @@ class PolicyInForce(msgspec.Struct, frozen=True, kw_only=True):
     """The policy that a project is judged by, and since when each phase's demands are what they are.
 
     `seqs` maps a phase to the event since which its demands have not changed; phases whose demands are those that the
-    project began with are missing.
+    project began with are missing. `adopted` are all that it took on (`name@version`), with their events.
     """
 
     policy: Policy
     seq: int
     seqs: Mapping[str, int]
+    adopted: tuple[tuple[str, int], ...] = ()
 
 
 class Adoption(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,4 +178,5 @@ def in_force(first: Policy, began: int, adoptions: list[Adoption]) -> PolicyInFo
             if adoption.policy.demands(phase).digest != current.demands(phase).digest:
                 seqs[phase] = adoption.seq
         current, seq = adoption.policy, adoption.seq
-    return PolicyInForce(policy=current, seq=seq, seqs=seqs)
+    adopted = tuple((one.policy.ref, one.seq) for one in adoptions)
+    return PolicyInForce(policy=current, seq=seq, seqs=seqs, adopted=adopted)

@@ -11,7 +11,8 @@ from crisplens.registry.deployments.model import is_production
 from crisplens.registry.lineage.model import NodeKind
 
 if TYPE_CHECKING:
-    from crisplens.lifecycle.queries import Checkpoint, ProjectRecord
+    from crisplens.lifecycle.queries import Checkpoint
+    from crisplens.lifecycle.record import ProjectRecord
     from crisplens.registry.data.queries import DatasetVersion
     from crisplens.registry.deployments.queries import Deployment
     from crisplens.registry.model import VersionRef
