@@ -247,21 +247,19 @@ def _in_production(record: ProjectRecord) -> list[ModelVersion]:
 
 
 def _overrides(record: ProjectRecord) -> list[OverrideStatus]:
-    found = []
-    for one in record.overrides:
-        if in_force(record, one) or one.outcome is None:
-            found.append(
-                OverrideStatus(
-                    override=one.id,
-                    phase=one.phase,
-                    subject=one.subject,
-                    by=one.recorded_by,
-                    until=one.until,
-                    in_force=in_force(record, one),
-                    reviewed=one.outcome is not None,
-                )
-            )
-    return found
+    return [
+        OverrideStatus(
+            override=one.id,
+            phase=one.phase,
+            subject=one.subject,
+            by=one.recorded_by,
+            until=one.until,
+            in_force=in_force(record, one),
+            reviewed=one.outcome is not None,
+        )
+        for one in record.overrides
+        if in_force(record, one) or one.outcome is None
+    ]
 
 
 def _next_steps(
