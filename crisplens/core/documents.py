@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +51,33 @@ class Document:
     def _not_valid(self, said: str, kind: Any) -> InputError:
         found = _PATH.search(said)
         path = found["path"] if found else ""
-        steps = tuple(int(index) if index.isdigit() else name or index for name, index in _STEP.findall(path))
+        steps: Place = ()
+        for index, name in ((index, name) for name, index in _STEP.findall(path)):
+            steps = (*steps, int(index) if index.isdigit() else name or self._key_at_fault(steps, said, kind))
         reason = said[: found.start()] if found else said
         if unknown := _UNKNOWN.search(reason):
             steps = (*steps, unknown[1])
-        at = f" ({path.lstrip('.')})" if path else ""
-        return self.fault(f"{reason}{at}", *steps)
+        at = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+        return self.fault(f"{reason}{f' ({at[:200]})' if path else ''}", *steps)
+
+    def _key_at_fault(self, place: Place, said: str, kind: Any) -> str:
+        """The key of a mapping whose value is at fault: msgspec does not name it, so each is left out in turn."""
+        mapping = self.value
+        for step in place:
+            mapping = mapping[step]
+        for key in list(mapping):
+            value = mapping.pop(key)
+            try:
+                msgspec.convert(self.value, kind)
+                still = ""
+            except msgspec.ValidationError as error:
+                still = str(error)
+            finally:
+                mapping[key] = value
+            # What was put back stands last; of two at fault each counts as the first.
+            if still != said:
+                return str(key)
+        return str(next(iter(mapping), ""))
 
 
 def read_document_file(file: Path) -> Document:
@@ -63,8 +85,9 @@ def read_document_file(file: Path) -> Document:
     try:
         with file.open("rb") as opened:
             data = opened.read(MOST_JSON_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}", slug="unreadable-file") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file can have that name"
+        raise InputError(f"cannot read {str(file)[:200]}: {why}", slug="unreadable-file") from None
     return read_document(data, file.name)
 
 
@@ -95,7 +118,7 @@ def _read_json(text: str, name: str) -> Any:
     if len(text) > MOST_JSON_BYTES:
         raise _unreadable(name, f"is longer than {MOST_JSON_BYTES // 2**20} MiB")
     try:
-        value = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_number)
+        value = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_finite)
     except json.JSONDecodeError as error:
         if name.lower().endswith((".yaml", ".yml")):
             return None
@@ -103,7 +126,7 @@ def _read_json(text: str, name: str) -> Any:
     except RecursionError:
         raise _unreadable(name, "is nested too deeply") from None
     except ValueError as error:
-        raise _unreadable(name, str(error)) from None
+        raise _unreadable(f"{name}{_line_of_fault(text)}", str(error)) from None
     if _depth(value) > MOST_DEPTH:
         raise _unreadable(name, "is nested too deeply")
     try:
@@ -126,6 +149,31 @@ def _no_number(text: str) -> Any:
     raise ValueError(f"holds {text}, which is no number of JSON")
 
 
+def _finite(text: str) -> float:
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"holds {text[:40]}, which is too large a number")
+
+
+# Texts are passed over; what is left of these is no JSON, or overflows.
+_ODD = re.compile(r'"(?:\\.|[^"\\])*"|(?P<odd>-?Infinity|NaN|-?[0-9.]+[eE]\+?[0-9]{3,})')
+
+
+def _line_of_fault(text: str) -> str:
+    """`, line 3, column 5` of a number that cannot be, or of a key that is given twice; empty when it is not found."""
+    for found in _ODD.finditer(text):
+        if found["odd"]:
+            line, start = text.count("\n", 0, found.start()) + 1, text.rfind("\n", 0, found.start())
+            return f", line {line}, column {found.start() - start}"
+    if len(text) > MOST_YAML_BYTES:
+        return ""
+    try:
+        _read_yaml(_as_yaml(text), "")
+    except InputError as error:
+        return error.message.partition(":")[0]
+    return ""
+
+
 def _depth(value: Any) -> int:
     deepest, waiting = 0, [(value, 1)]
     while waiting:
@@ -142,7 +190,7 @@ def _read_yaml(text: str, name: str) -> Any:
     import yaml
 
     try:
-        return _plain(_compose(text), name, 1)
+        return _plain(_compose(text), name)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -156,61 +204,68 @@ def _read_yaml(text: str, name: str) -> Any:
 def _compose(text: str) -> Any:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader, depth = getattr(yaml, "CSafeLoader", yaml.SafeLoader), 0
+    # Composing recurses: what is too deep for it is found before.
     for event in yaml.parse(text, Loader=loader):
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            mark: Any = event.start_mark
             raise yaml.MarkedYAMLError(problem="anchors and aliases are not read", problem_mark=mark)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise yaml.MarkedYAMLError(problem="it is nested too deeply", problem_mark=mark)
     return yaml.compose(text, Loader=loader)
 
 
-def _plain(node: Any, name: str, depth: int) -> Any:
+_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = (f"{_TAG}map", f"{_TAG}seq")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def _plain(node: Any, name: str) -> Any:
     import yaml
 
     if node is None:
         return None
     where = f"{name}, line {node.start_mark.line + 1}, column {node.start_mark.column + 1}"
-    if depth > MOST_DEPTH:
-        raise _unreadable(where, "is nested too deeply")
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN_TAGS:
+        raise _unreadable(where, f"the tag {node.tag} is not read")
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key, value in node.value:
             at = f"{name}, line {key.start_mark.line + 1}, column {key.start_mark.column + 1}"
-            if not isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode) or not key.tag.startswith(_TAG):
                 raise _unreadable(at, "a key is text")
             if key.value in found:
                 raise _unreadable(at, f"{key.value!r} is given twice")
-            found[key.value] = _plain(value, name, depth + 1)
+            found[key.value] = _plain(value, name)
         return found
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(one, name, depth + 1) for one in node.value]
+        return [_plain(one, name) for one in node.value]
     return _scalar(node, where)
 
 
 def _scalar(node: Any, where: str) -> Any:
-    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    kind = node.tag.removeprefix(_TAG)
     match kind:
         case "str" | "timestamp":
             return node.value
         case "null":
             return None
-        case "bool":
-            return node.value.casefold() in ("true", "yes", "on")
+        case "bool" if node.value.casefold() in _BOOLEANS:
+            return _BOOLEANS[node.value.casefold()]
         case "int" | "float":
             return _number(node.value, where)
     raise _unreadable(where, f"the tag {node.tag} is not read")
 
 
 def _number(text: str, where: str) -> int | float:
-    import math
-
     for kind in (int, float):
         try:
             number = kind(text)
-        except ValueError:
+            if math.isfinite(number):
+                return number
+        except (ValueError, OverflowError):
             continue
-        if math.isfinite(number):
-            return number
     raise _unreadable(where, f"{text[:40]} is no plain number; write text in quotes")
 
 

@@ -45,7 +45,7 @@ from crisplens.lifecycle.queries import (
 from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import Role, same_person
 from crisplens.lifecycle.signatures import ApprovalStatement, digest_basis, signature_fault
-from crisplens.lifecycle.standing import demands_signature
+from crisplens.lifecycle.standing import demands_signature, principal_of
 from crisplens.lifecycle.tables import ApprovalRequestRow, ApprovalRow, GateDemandRow
 from crisplens.registry.keys.queries import load_keyring
 from crisplens.registry.keys.service import Signer, endorse_in
@@ -247,13 +247,17 @@ def _decide(
 def _refuse_unfit(work: UnitOfWork, record: ProjectRecord, gate: GateResult, checkpoint: Checkpoint) -> None:
     """Raise `Refused` when the policy does not let the actor decide on this checkpoint."""
     demand = record.policy.policy.demands(gate.phase).approvals
-    if demand.author_excluded and same_person(work.actor.id, checkpoint.recorded_by):
+    day, seq = to_text(work.now)[:10], next_seq(work.session)
+    principal = principal_of(record, work.actor.id, seq=seq, day=day, phase=gate.phase)
+    if demand.author_excluded and any(
+        same_person(one, checkpoint.recorded_by) for one in (work.actor.id, principal)
+    ):
         raise Refused(
-            f"{work.actor.id} wrote {checkpoint.id} and cannot decide on it",
+            f"{principal} wrote {checkpoint.id} and cannot decide on it"
+            + ("" if same_person(principal, work.actor.id) else f", nor {work.actor.id} for them"),
             slug="own-checkpoint",
             hint="Someone else has to: --actor NAME.",
         )
-    day, seq = to_text(work.now)[:10], next_seq(work.session)
     if demand.roles and not record.roles.holds_any(
         work.actor.id, demand.roles, seq=seq, day=day, phase=gate.phase
     ):

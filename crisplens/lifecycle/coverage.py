@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from enum import StrEnum
 
@@ -189,5 +190,4 @@ def _by_answer(kind: str, checkpoint: Checkpoint, answer: ControlAnswer) -> Show
 def _answer_it(catalogue: str, control: Control) -> str:
     phase = control.phases[0] if control.phases else list_phases()[0].id
     id = control.id if catalogue == OWN else f"{catalogue}:{control.id}"
-    named = f"'{id}=met:REASON'" if " " in id or "(" in id else f"{id}=met:REASON"
-    return f"crisplens checkpoint record {phase} --control {named}"
+    return f"crisplens checkpoint record {phase} --control {shlex.quote(f'{id}=met:REASON')}"

@@ -122,12 +122,16 @@ def _phase(record: ProjectRecord, cycle: Cycle, phase: str) -> PhaseOfCycle:
 
 
 def _approvals(record: ProjectRecord, checkpoints: Iterable[Checkpoint]) -> list[str]:
-    return [
-        decision.recorded_at
-        for checkpoint in checkpoints
-        for decision in record.decisions.get(checkpoint.id, [])
-        if decision.decision == Decision.APPROVED and decision.withdrawn_seq is None
-    ]
+    """When checkpoints were approved; what someone took back, or decided otherwise since, does not count."""
+    found = []
+    for checkpoint in checkpoints:
+        last = {one.recorded_by.casefold(): one for one in record.decisions.get(checkpoint.id, [])}
+        found += [
+            one.recorded_at
+            for one in last.values()
+            if one.decision == Decision.APPROVED and one.withdrawn_seq is None
+        ]
+    return found
 
 
 def _days(start: str, end: str) -> float:

@@ -40,6 +40,9 @@ def list_facts(record: ProjectRecord, gates: Iterable[GateResult] | None = None)
             outcome = rule.ask(situation)
             facts[rule.id] = Fact(fact=rule.id, title=rule.title, holds=outcome.met, found=outcome.found)
     facts["findings-kept"] = _rule_of(asked, "data-analysis", "findings-kept")
+    if not record.dataset_versions:
+        for id in ("preparation-recorded", "same-feature-code"):
+            facts[id] = msgspec.structs.replace(facts[id], holds=False, found="there is no data")
     if not record.check_counts:
         facts["alarms-answered"] = msgspec.structs.replace(
             facts["alarms-answered"], holds=False, found="nothing is watched"

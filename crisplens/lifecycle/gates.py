@@ -47,13 +47,9 @@ def check_gate(record: ProjectRecord, phase: str, *, subject: ModelVersion | Non
         rules += _demanded(situation, phase, demands, basis)
         basis.update(_changes_beneath(situation, phase))
         if failed := _failed_evidence(situation):
-            remedy = (
-                "put it back and run crisplens evidence check, or record a checkpoint with other evidence"
-            )
             found = Outcome(False, "; ".join(f"{one.name} {one.fault}" for one in failed))
-            rules.append(
-                _result("evidence-intact", "The evidence that it carries is as recorded", found, remedy)
-            )
+            title = "The evidence that it carries is as recorded"
+            rules.append(_result("evidence-intact", title, found, "crisplens evidence check"))
         if phase in record.policy.seqs:
             basis[f"{POLICY}{phase}"] = record.policy.seqs[phase]
         if checkpoint:
@@ -80,8 +76,11 @@ def check_gate(record: ProjectRecord, phase: str, *, subject: ModelVersion | Non
 
 
 def decide_version(record: ProjectRecord, subject: ModelVersion, phase: str = "evaluation") -> GateDecision:
-    """Whether a model version may pass a door that asks the gate of `phase`."""
-    gate = check_gate(record, phase, subject=subject)
+    """Whether a model version may pass a door that asks the gate of `phase`.
+
+    A gate about model versions is asked about this one, in whichever cycle it was approved; others as they stand now.
+    """
+    gate = check_gate(record, phase, subject=subject if phase in SUBJECT_PHASES else None)
     return decide_gate(gate, str(subject.ref))
 
 
@@ -146,6 +145,8 @@ def _failed_evidence(situation: Situation) -> list[EvidenceFault]:
 
 
 def _data_beneath(situation: Situation, phase: str) -> list[DatasetVersion]:
+    if phase == "model-training" and situation.subject:
+        return datasets_behind(situation.record, f"{NodeKind.MODEL_VERSION}:{situation.subject.ref}")
     if phase in SUBJECT_PHASES:
         return situation.data_of_subject
     if phase in DATA_PHASES:

@@ -96,11 +96,15 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApprovalStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision is worth now, and why; `causes` are what made it stale."""
+    """What a decision is worth now, and why; `causes` are what made it stale.
+
+    `on_behalf_of` is the approver who had delegated to `by`, or `by`: their two approvals are one person's.
+    """
 
     approval: str
     checkpoint: str
     by: str
+    on_behalf_of: str
     state: ApprovalState
     reason: str
     signed: bool = False

@@ -15,7 +15,7 @@ from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.lifecycle.catalogues.model import Control
-from crisplens.lifecycle.catalogues.queries import find_control
+from crisplens.lifecycle.catalogues.queries import answerable, find_control
 from crisplens.lifecycle.catalogues.shipped import shipped_catalogue
 from crisplens.lifecycle.events import CheckpointRecorded
 from crisplens.lifecycle.model import Answer, ControlAnswer, EvidenceLink
@@ -136,13 +136,7 @@ def _control(work: UnitOfWork, phase: Phase, given: str) -> tuple[str, Control]:
         raise InputError(
             f"phase {phase.id} has no control {given[:100]!r}", slug=error.slug, hint=hint
         ) from None
-    phases = found.control.phases
-    if phases and phase.id not in phases:
-        raise InputError(
-            f"{found.control.id} is a control of phase {' and '.join(phases)}, not of {phase.id}",
-            slug="unknown-name",
-            hint=f"Controls of {phase.id}: {', '.join(control.id for control in phase.practices)}.",
-        )
+    answerable(found, phase.id)
     return found.kept_id, found.control
 
 

@@ -16,7 +16,7 @@ from crisplens.lifecycle.model import (
     changed_since,
 )
 from crisplens.lifecycle.policies.model import ApprovalDemand
-from crisplens.lifecycle.roles.model import same_person
+from crisplens.lifecycle.roles.model import Role, same_person
 from crisplens.registry.lineage.model import Graph, NodeKind
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # So many causes are told with their path, and a path with so many steps.
 MOST_PATHS = 20
 MOST_STEPS = 8
+# What a checkpoint may be about, by the beginnings of its names in a basis.
+_ENDS = ("deployment-", "dataset ", "evaluation-")
 _UNDECIDED = {
     Decision.REJECTED: ApprovalState.REJECTED,
     Decision.CHANGES_REQUESTED: ApprovalState.CHANGES_REQUESTED,
@@ -69,7 +71,8 @@ def sum_up(
     ]
     standing = [one for one in counted if one.state is ApprovalState.STANDS]
     others = [one.reason for one in counted if one not in standing]
-    met = not against and len(standing) >= demand.count
+    people = {one.on_behalf_of.casefold() for one in standing}
+    met = not against and len(people) >= demand.count
     if met:
         return True, "; ".join(one.reason for one in standing) or "no approval is demanded"
     if not counted:
@@ -77,7 +80,7 @@ def sum_up(
         return False, nobody if demand.count < 2 else f"{nobody}, and {demand.count} have to approve"
     if demand.count < 2:
         return False, "; ".join(others)
-    told = [f"{len(standing)} of {demand.count} approvals", *(one.reason for one in standing), *others]
+    told = [f"{len(people)} of {demand.count} approvals", *(one.reason for one in standing), *others]
     return False, "; ".join(told)
 
 
@@ -93,7 +96,7 @@ def explain(
     if not changes:
         return ()
     ends = [f"{NodeKind.MODEL_VERSION}:{subject}"] if subject else []
-    ends += [_node_of(name) for name in approved if name.startswith(("deployment-", "dataset "))]
+    ends += [_node_of(name) for name in approved if name.startswith(_ENDS)]
     onward = _onward(record.lineage, ends)
     end = f"{checkpoint.id} ({checkpoint.phase})"
     return tuple(
@@ -123,8 +126,11 @@ def _judge(
         verb = "rejected" if approval.decision == Decision.REJECTED else "wants changes to"
         state = _UNDECIDED[Decision(approval.decision)]
         return _standing(approval, state, f"{by} {verb} {checkpoint.id}: {approval.reason}")
-    if demand.author_excluded and same_person(by, checkpoint.recorded_by):
-        return _standing(approval, invalid, f"{by} wrote {checkpoint.id} and cannot approve it")
+    principal = principal_of(
+        record, by, seq=approval.seq, day=approval.recorded_at[:10], phase=checkpoint.phase
+    )
+    if demand.author_excluded and any(same_person(one, checkpoint.recorded_by) for one in (by, principal)):
+        return _standing(approval, invalid, f"{principal} wrote {checkpoint.id} and cannot approve it")
     if approval.checkpoint_digest != checkpoint.digest:
         return _standing(approval, invalid, f"{checkpoint.id} is not the content that was approved")
     if fault := record.signature_faults.get(approval.id):
@@ -144,7 +150,14 @@ def _judge(
         said = f"stale: {'; '.join(one.said for one in causes)}"
         return _standing(approval, ApprovalState.STALE, said, causes)
     signed = ", signed" if approval.signature else ""
-    return _standing(approval, ApprovalState.STANDS, f"{by} on {day}{signed}")
+    deputy = "" if same_person(principal, by) else f" for {principal}"
+    said = f"{by}{deputy} on {day}{signed}"
+    return _standing(approval, ApprovalState.STANDS, said, on_behalf_of=principal)
+
+
+def principal_of(record: ProjectRecord, actor: str, *, seq: int, day: str, phase: str) -> str:
+    """Whose decision it is when an actor decides: that of the approver who delegated to them, or their own."""
+    return record.roles.holds(actor, Role.APPROVER, seq=seq, day=day, phase=phase) or actor
 
 
 def last_day(day: str, days: int) -> str:
@@ -153,12 +166,17 @@ def last_day(day: str, days: int) -> str:
 
 
 def _standing(
-    approval: Approval, state: ApprovalState, reason: str, causes: tuple[Cause, ...] = ()
+    approval: Approval,
+    state: ApprovalState,
+    reason: str,
+    causes: tuple[Cause, ...] = (),
+    on_behalf_of: str = "",
 ) -> ApprovalStanding:
     return ApprovalStanding(
         approval=approval.id,
         checkpoint=approval.checkpoint,
         by=approval.recorded_by,
+        on_behalf_of=on_behalf_of or approval.recorded_by,
         state=state,
         reason=reason,
         signed=approval.signature is not None,

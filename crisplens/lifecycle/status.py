@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from crisplens.lifecycle.gates import APPROVED, check_gate, in_force
 from crisplens.lifecycle.inbox import is_open, waiting_requests
-from crisplens.lifecycle.model import ApprovalState, Cause, GateResult, changed_since
+from crisplens.lifecycle.model import ApprovalState, Cause, Decision, GateResult, changed_since
 from crisplens.lifecycle.phases import SUBJECT_PHASES, Phase, list_phases
-from crisplens.lifecycle.queries import Checkpoint
+from crisplens.lifecycle.queries import Approval, Checkpoint
 from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import Role
 from crisplens.lifecycle.rules import Situation
@@ -182,7 +182,13 @@ def _outdated(record: ProjectRecord, phase: str) -> Checkpoint | None:
         return None
     cycle = record.cycle.number
     mine = [one for one in record.checkpoints if one.phase == phase and one.cycle == cycle]
-    return mine[-1] if mine and mine[-1].id in record.decisions else None
+    return mine[-1] if mine and _approvals_of(record, mine[-1]) else None
+
+
+def _approvals_of(record: ProjectRecord, checkpoint: Checkpoint) -> list[Approval]:
+    """The approvals of a checkpoint that their givers have neither taken back nor decided otherwise since."""
+    last = {one.recorded_by.casefold(): one for one in record.decisions.get(checkpoint.id, [])}
+    return [one for one in last.values() if one.decision == Decision.APPROVED and one.withdrawn_seq is None]
 
 
 def _stale(record: ProjectRecord, gates: dict[str, GateResult]) -> tuple[StaleApproval, ...]:
@@ -191,7 +197,8 @@ def _stale(record: ProjectRecord, gates: dict[str, GateResult]) -> tuple[StaleAp
     asked = list(gates.values())
     for version in _in_production(record):
         asked += [check_gate(record, phase, subject=version) for phase in sorted(SUBJECT_PHASES)]
-    for gate in asked:
+    # Where the gate is open, what stands is enough.
+    for gate in (one for one in asked if not one.open):
         for one in gate.approvals:
             if one.state in (ApprovalState.STALE, ApprovalState.EXPIRED):
                 found[one.approval] = StaleApproval(
@@ -223,21 +230,20 @@ def _add_outdated(
         said=f"{newest.ref} was registered since",
         path=(str(newest.ref), str(before.subject), f"{before.id} ({before.phase})"),
     )
-    for one in record.decisions[before.id]:
-        if one.withdrawn_seq is None:
-            found.setdefault(
-                one.id,
-                StaleApproval(
-                    approval=one.id,
-                    checkpoint=before.id,
-                    phase=gate.phase,
-                    subject=before.subject,
-                    by=one.recorded_by,
-                    state=ApprovalState.STALE,
-                    reason=f"stale: it is about {before.subject}, and {cause.said}",
-                    causes=(cause,),
-                ),
-            )
+    for one in _approvals_of(record, before):
+        found.setdefault(
+            one.id,
+            StaleApproval(
+                approval=one.id,
+                checkpoint=before.id,
+                phase=gate.phase,
+                subject=before.subject,
+                by=one.recorded_by,
+                state=ApprovalState.STALE,
+                reason=f"stale: it is about {before.subject}, and {cause.said}",
+                causes=(cause,),
+            ),
+        )
 
 
 def _in_production(record: ProjectRecord) -> list[ModelVersion]:

@@ -194,6 +194,7 @@ def _standing(checkpoint: Checkpoint, approval: Approval, gate: GateResult) -> A
         approval=approval.id,
         checkpoint=checkpoint.id,
         by=approval.recorded_by,
+        on_behalf_of=approval.recorded_by,
         state=ApprovalState.WITHDRAWN if withdrawn else ApprovalState.SUPERSEDED,
         reason=f"{approval.withdrawn_by} withdrew {approval.id}: {approval.withdrawn_reason}"
         if withdrawn

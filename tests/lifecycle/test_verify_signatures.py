@@ -26,7 +26,7 @@ from crisplens.lifecycle.events import ApprovalDecided, GateDemanded
 from crisplens.lifecycle.model import ApprovalSignature, Decision, Signatures
 from crisplens.lifecycle.tables import GateDemandRow
 from crisplens.lifecycle.verify_signatures import verify_signatures
-from crisplens.nouns import Audit
+from crisplens.nouns.audit import Audit
 from crisplens.registry.keys.events import KeyRevoked, KeyTrusted
 from crisplens.registry.keys.model import Endorsement, Keyring, Purpose, endorse, read_key
 from tests.bundles.verifying import assert_same_verdicts

@@ -141,6 +141,19 @@ def find_control(session: Session | None, id: str) -> ControlListed:
     )
 
 
+def answerable(found: ControlListed, phase: str) -> ControlListed:
+    """A control, if checkpoints of `phase` can answer it. Raises `InputError` naming where it belongs."""
+    phases = found.control.phases
+    if phases and phase not in phases:
+        practices = ", ".join(control.id for control in get_phase(phase).practices)
+        raise InputError(
+            f"{found.control.id} is a control of phase {' and '.join(phases)}, not of {phase}",
+            slug="unknown-name",
+            hint=f"Controls of {phase}: {practices}.",
+        )
+    return found
+
+
 def resolve_controls(session: Session, ids: Sequence[str]) -> tuple[str, ...]:
     """Controls' qualified ids, each once. Raises `InputError` as `find_control` does."""
     return tuple(dict.fromkeys(find_control(session, id).qualified for id in ids))

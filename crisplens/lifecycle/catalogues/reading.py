@@ -91,6 +91,8 @@ def _check_catalogue(document: Document, catalogue: Catalogue, format: str) -> N
 
 def _check_control(document: Document, control: Control, place: Place) -> None:
     _check_text(document, control.id, MOST_ID, *place, "id")
+    if "=" in control.id:
+        raise document.fault("an id holds no =, behind which its answer stands", *place, "id")
     _check_text(document, control.title, MOST_TITLE, *place, "title")
     _check_text(document, control.group, MOST_TITLE, *place, "group", least=0)
     for field in ("description", "doubt"):

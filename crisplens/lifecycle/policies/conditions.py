@@ -19,10 +19,16 @@ MOST_CHARACTERS = 4000
 # A loop within a loop may pass over a list for each of its items; one more would have no bound worth the name.
 MOST_NESTED = 2
 
-_TEXT = re.compile(
-    r"""[rRbB]{0,2}("{3}.*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""", re.DOTALL
+# Comments and texts, whichever comes first, as CEL tells them apart; in raw texts a backslash is one.
+_HIDDEN = re.compile(
+    r"""
+      //[^\n]*
+    | (?:[rR][bB]?|[bB][rR]) (?: \"{3}[\s\S]*?\"{3} | '{3}[\s\S]*?'{3} | "[^"\n]*" | '[^'\n]*' )
+    | [bB]? (?: \"{3}(?:\\[\s\S]|[^\\])*?\"{3} | '{3}(?:\\[\s\S]|[^\\])*?'{3}
+              | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' )
+    """,
+    re.VERBOSE,
 )
-_COMMENT = re.compile(r"//[^\n]*")
 _LOOP = re.compile(
     r"\.\s*(?:all|exists|exists_one|existsOne|map|filter|transformList|transformMap)\s*\(|[()]"
 )
@@ -131,8 +137,7 @@ def _unbounded(text: str) -> Fault | None:
 
 def _blanked(text: str) -> str:
     """The expression with its texts and comments blanked, so that what they hold is taken for nothing."""
-    without = _TEXT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
-    return _COMMENT.sub(lambda found: " " * len(found[0]), without)
+    return _HIDDEN.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
 
 
 def _told(said: str) -> Fault:

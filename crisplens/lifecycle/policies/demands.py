@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crisplens.core.clock import parse_time
+from crisplens.core.errors import InputError
 from crisplens.lifecycle.catalogues.crosswalk import counted_answer
 from crisplens.lifecycle.policies.conditions import evaluate, names_in
 from crisplens.lifecycle.policies.model import (
@@ -170,6 +172,33 @@ def _condition(condition: Condition, values: Mapping[str, Any]) -> Demanded:
     return Demanded(condition.id, condition.title, met, found, condition.remedy or "see the policy", names)
 
 
+_MOST_INT = 2**63 - 1
+
+
+def fits(kind: str, value: Any) -> bool:
+    """Whether an example's value, as YAML gives it, is of a type of the view."""
+    if kind.startswith("list("):
+        return isinstance(value, list) and all(fits(kind[5:-1], one) for one in value)
+    if kind.startswith("map("):
+        inner = kind[4:-1].partition(", ")[2]
+        return isinstance(value, dict) and all(fits(inner, one) for one in value.values())
+    if kind == "timestamp":
+        return isinstance(value, str) and _is_time(value)
+    if isinstance(value, bool):
+        return kind == "bool"
+    if kind == "int":
+        return isinstance(value, int) and abs(value) <= _MOST_INT
+    return isinstance(value, str if kind == "string" else int | float) and kind != "bool"
+
+
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text)
+    except InputError:
+        return False
+    return True
+
+
 def _empty(kind: str) -> Any:
     from datetime import UTC, datetime
 
@@ -192,7 +221,5 @@ def _as_type(kind: str, value: Any) -> Any:
     if kind == "double" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind == "timestamp" and isinstance(value, str):
-        from crisplens.core.clock import parse_time
-
         return parse_time(value)
     return value

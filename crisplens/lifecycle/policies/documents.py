@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,8 @@ from crisplens.core.errors import InputError
 from crisplens.core.names import NAME_PATTERN, nearest
 from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.policies.conditions import check_expression
-from crisplens.lifecycle.policies.model import PhasePolicy, Policy
+from crisplens.lifecycle.policies.demands import fits
+from crisplens.lifecycle.policies.model import ControlDemand, PhasePolicy, Policy
 from crisplens.lifecycle.policies.shipped import shipped_names, shipped_policy
 from crisplens.lifecycle.policies.view import VIEW
 from crisplens.lifecycle.rules import PHASE_RULES
@@ -21,8 +23,13 @@ MOST_APPROVALS = 20
 MOST_DAYS = 3660
 MOST_PARTS = 200
 
-# Gives the id by which checkpoints keep a control; raises `InputError` with the nearest ids.
-ControlFinder = Callable[[str], str]
+# Rules that every gate adds by itself.
+GATE_RULES = ("checkpoint-recorded", "no-control-not-met", "evidence-intact", "approved")
+
+_ODD_BREAKS = re.compile("[\x85\u2028\u2029]")
+
+# Gives the id by which checkpoints of a phase keep a control; raises `InputError` with the nearest ids.
+ControlFinder = Callable[[str, str], str]
 
 
 def read_policy(document: Document, find_control: ControlFinder) -> Policy:
@@ -52,7 +59,9 @@ def write_policy(policy: Policy) -> str:
     import yaml
 
     plain = _without_defaults(policy)
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100))
+    # PyYAML writes odd line breaks so that they are not read as they were, unless it writes ASCII.
+    plainly = not _ODD_BREAKS.search(msgspec.json.encode(plain).decode())
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=plainly, width=100))
 
 
 def _without_defaults(value: Any) -> Any:
@@ -65,13 +74,18 @@ def _without_defaults(value: Any) -> Any:
         return {
             written: _without_defaults(one)
             for name, written, one in given
-            if one != defaults.get(name, msgspec.NODEFAULT) and one not in ((), {})
+            if name not in defaults or one != _made(defaults[name])
         }
     if isinstance(value, dict):
         return {str(name): _without_defaults(one) for name, one in value.items()}
     if isinstance(value, tuple | list):
         return [_without_defaults(one) for one in value]
     return msgspec.to_builtins(value)
+
+
+def _made(default: Any) -> Any:
+    """A field's default: msgspec keeps an empty dict as what makes one."""
+    return default.factory() if hasattr(default, "factory") else default
 
 
 def _extended(document: Document, base: Any, value: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +97,7 @@ def _extended(document: Document, base: Any, value: dict[str, Any]) -> dict[str,
     merged = msgspec.to_builtins(shipped_policy(base))
     # What the base's examples say is about the base.
     del merged["examples"], merged["description"]
-    phases = value.get("phases") or {}
+    phases = value.get("phases", {})
     if not isinstance(phases, dict):
         raise document.fault("phases is a mapping of phases", "phases")
     for phase, given in phases.items():
@@ -119,14 +133,17 @@ def _checked_phase(
     rules = [rule.id for rule in PHASE_RULES[phase]]
     for index, rule in enumerate(demands.rules or ()):
         _known(document, f"rule of {phase}", rule, rules, *at, "rules", index)
-    controls = []
+    controls: list[ControlDemand] = []
     for index, control in enumerate(demands.controls):
         if not control.answers:
             raise document.fault("no answer would do", *at, "controls", index, "answers")
         try:
-            controls.append(msgspec.structs.replace(control, id=find_control(control.id)))
+            kept = find_control(phase, control.id)
         except InputError as error:
             raise document.fault(error.message, *at, "controls", index, "id", hint=error.hint) from None
+        if kept in {one.id for one in controls}:
+            raise document.fault(f"{kept} is demanded twice", *at, "controls", index, "id")
+        controls.append(msgspec.structs.replace(control, id=kept))
     for index, evidence in enumerate(demands.evidence):
         if not NAME_PATTERN.fullmatch(evidence.kind):
             raise document.fault(
@@ -135,6 +152,8 @@ def _checked_phase(
         if not 1 <= evidence.count <= MOST_PARTS:
             raise document.fault(f"count is 1 to {MOST_PARTS}", *at, "evidence", index, "count")
     for index, metric in enumerate(demands.metrics):
+        if not NAME_PATTERN.fullmatch(metric.name):
+            raise document.fault(f"{metric.name[:60]!r} cannot name a metric", *at, "metrics", index, "name")
         if None not in (metric.at_least, metric.at_most) and metric.at_least > metric.at_most:  # type: ignore[operator]
             raise document.fault("at-least is above at-most", *at, "metrics", index)
     approvals = demands.approvals
@@ -147,7 +166,7 @@ def _checked_phase(
 
 
 def _check_conditions(document: Document, phase: str, demands: PhasePolicy, rules: Iterable[str]) -> None:
-    taken = {*rules, "checkpoint-recorded", "no-control-not-met", "approved"}
+    taken = {*rules, *GATE_RULES}
     for index, condition in enumerate(demands.conditions):
         at = ("phases", phase, "conditions", index)
         if not NAME_PATTERN.fullmatch(condition.id):
@@ -170,6 +189,8 @@ def _check_conditions(document: Document, phase: str, demands: PhasePolicy, rule
 def _check_doors(document: Document, policy: Policy) -> None:
     phases = [phase.id for phase in list_phases()]
     for door in ("promotion", "deployment", "cycle"):
+        if door != "cycle" and not getattr(policy.doors, door):
+            raise document.fault(f"{door} asks at least one gate", "doors", door)
         for index, phase in enumerate(getattr(policy.doors, door) or ()):
             _known(document, "phase", phase, phases, "doors", door, index)
 
@@ -179,8 +200,10 @@ def _check_examples(document: Document, policy: Policy) -> None:
     for index, example in enumerate(policy.examples):
         at = ("examples", index)
         _known(document, "phase", example.phase, phases, *at, "phase")
-        for name in example.given:
+        for name, value in example.given.items():
             _known(document, "name of the view", name, VIEW, *at, "given", name)
+            if not fits(VIEW[name].type, value):
+                raise document.fault(f"{name} is a {VIEW[name].type}", *at, "given", name)
 
 
 def _known(document: Document, kind: str, name: str, known: Iterable[str], *place: str | int) -> None:

@@ -14,7 +14,7 @@ from crisplens.core.errors import InputError, Refused
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.lifecycle.catalogues.queries import find_control
+from crisplens.lifecycle.catalogues.queries import answerable, find_control
 from crisplens.lifecycle.policies.demands import ExampleResult, run_example
 from crisplens.lifecycle.policies.documents import read_policy
 from crisplens.lifecycle.policies.events import PolicyAdopted
@@ -41,7 +41,11 @@ def check_policy(session: Session | None, file: str | os.PathLike[str]) -> Polic
     with file, line and column.
     """
     document = read_document_file(Path(file))
-    return read_policy(document, lambda id: find_control(session, id).kept_id)
+
+    def find(phase: str, id: str) -> str:
+        return answerable(find_control(session, id), phase).kept_id
+
+    return read_policy(document, find)
 
 
 def test_policy(session: Session | None, file: str | os.PathLike[str]) -> PolicyTested:
@@ -115,10 +119,18 @@ def _chosen(work: UnitOfWork, policy: str | os.PathLike[str]) -> Policy:
     for one in reversed(list_adoptions(work.session, work.project)):
         if text in (one.ref, one.name):
             return one.content
-    if not Path(text).is_file() and "." not in text and os.sep not in text:
+    if not _is_file(text) and "." not in text and os.sep not in text:
         raise InputError(
             f"there is no policy named {text[:100]!r}",
             slug="unknown-name",
             hint=f"Shipped: {', '.join(shipped_names())}. Or name a file.",
         )
     return check_policy(work.session, text)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        # Too long a name, or one with a NUL, is no file's.
+        return False

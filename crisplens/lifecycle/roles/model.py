@@ -105,7 +105,7 @@ class RoleBook:
                 same_person(one.to, person)
                 and _in_force(one.seq, one.withdrawn_seq, seq)
                 and day <= one.until
-                and (not one.phases or phase in one.phases)
+                and (not phase or not one.phases or phase in one.phases)
                 and self._own(one.recorded_by, role, seq, phase)
             ):
                 return one.recorded_by
