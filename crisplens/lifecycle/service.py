@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -146,7 +145,7 @@ def _kind_and_file(given: EvidenceGiven) -> tuple[str, str | os.PathLike[str]]:
         kind, file = given
     else:
         kind, equals, rest = os.fspath(given).partition("=")
-        if not equals or Path(given).exists() or not NAME_PATTERN.fullmatch(kind):
+        if not equals or os.path.exists(given) or not NAME_PATTERN.fullmatch(kind):
             return "", given
         file = rest
     if not NAME_PATTERN.fullmatch(kind):

@@ -177,12 +177,17 @@ def _refused(gate: GateResult) -> bool:
 
 
 def _outdated(record: ProjectRecord, phase: str) -> Checkpoint | None:
-    """The approved checkpoint of this cycle on the version before the newest one, of which there is none yet."""
+    """The approved checkpoint of this cycle on the version before the newest one, of which there is none yet.
+
+    What is in production goes on standing for what it is about, whatever version comes next.
+    """
     if phase not in SUBJECT_PHASES:
         return None
-    cycle = record.cycle.number
+    cycle, serving = record.cycle.number, {str(one.ref) for one in _in_production(record)}
     mine = [one for one in record.checkpoints if one.phase == phase and one.cycle == cycle]
-    return mine[-1] if mine and _approvals_of(record, mine[-1]) else None
+    if not mine or mine[-1].subject in serving or not _approvals_of(record, mine[-1]):
+        return None
+    return mine[-1]
 
 
 def _approvals_of(record: ProjectRecord, checkpoint: Checkpoint) -> list[Approval]:
@@ -221,9 +226,6 @@ def _add_outdated(
     record: ProjectRecord, gate: GateResult, before: Checkpoint, found: dict[str, StaleApproval]
 ) -> None:
     newest = record.model_versions[-1]
-    if any(str(one.ref) == before.subject for one in _in_production(record)):
-        # What is in production goes on standing for what it is about.
-        return
     cause = Cause(
         what=f"model {newest.ref}",
         seq=newest.seq,

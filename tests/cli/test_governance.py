@@ -501,8 +501,8 @@ def test_cycles_are_closed_and_told(run: Run) -> None:
     history = tell(run, "cycle history")
     assert "by ana@example.org: done for now" in history
     assert (
-        "  Changed   1 goal set, 1 KPI set, 2 dataset versions, 1 evaluation, 1 incident, model churn-gbm@1"
-        in history
+        "  Changed   1 goal last set, 1 KPI last set, 2 dataset versions, 1 evaluation, 1 incident, "
+        "model churn-gbm@1, deployment-1 to production: churn-gbm@1" in history
     )
     assert "    evaluation           1 checkpoint from" in history
     assert "(trigger-1)" in history

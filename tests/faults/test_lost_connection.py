@@ -40,7 +40,7 @@ def cut(server: Engine, registry: Registry) -> None:
 
 def other_added() -> ProjectAdded:
     """An event."""
-    return ProjectAdded(title="Other", owner=ANA, risk=RiskTier.LOW, description="")
+    return ProjectAdded(title="Other", owner=ANA, risk=RiskTier.LOW, description="", policy="light@1")
 
 
 @on_postgresql

@@ -183,7 +183,7 @@ def test_a_new_model_version_asks_for_its_own_training_and_evaluation(
 ) -> None:
     before = states(first_cycle)
     first_cycle.model.register("churn-gbm", files.text("w2"), datasets=["train@1"])
-    assert changed(before, states(first_cycle)) == dict.fromkeys(MODEL, "stale")
+    assert changed(before, states(first_cycle)) == dict.fromkeys(MODEL, "not-started")
     # What was approved of the version in production goes on standing for it.
     assert first_cycle.status.show().stale == ()
     for phase in MODEL:

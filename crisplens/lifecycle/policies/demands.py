@@ -155,7 +155,7 @@ def _out(demand: MetricDemand, metrics: Mapping[str, float]) -> str:
         return "not measured"
     low = demand.at_least is not None and value < demand.at_least
     high = demand.at_most is not None and value > demand.at_most
-    return f"{value:.6g}" if low or high else ""
+    return f"{value:.12g}" if low or high else ""
 
 
 def _condition(condition: Condition, values: Mapping[str, Any]) -> Demanded:
