@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from crisplens.nouns.keys import Keys
     from crisplens.nouns.lifecycle import Approvals, Cycles, Deployments, Gates, Overrides, Risks, Roles
     from crisplens.nouns.monitors import Incidents, Monitors, Triggers
+    from crisplens.nouns.notifications import Notifications
     from crisplens.nouns.registry import (
         Costs,
         Data,
@@ -132,6 +133,7 @@ class Registry:
     monitor: Monitors
     incident: Incidents
     trigger: Triggers
+    notification: Notifications
     report: Reports
     audit: Audit
 

@@ -8,6 +8,7 @@ from crisplens.lifecycle.policies import projection as policies
 from crisplens.lifecycle.risks import projection as risks
 from crisplens.lifecycle.roles import projection as roles
 from crisplens.monitors import projection as monitors
+from crisplens.monitors.incidents import projection as incidents
 from crisplens.registry.data import projection as data
 from crisplens.registry.deployments import projection as deployments
 from crisplens.registry.evidence import projection as evidence
@@ -28,6 +29,7 @@ AREAS = (
     models,
     deployments,
     monitors,
+    incidents,
     catalogues,
     roles,
     policies,

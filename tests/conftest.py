@@ -474,9 +474,38 @@ def tell_second_cycle(registry: Registry, files: Files) -> None:
     ci.monitor.run("nightly", current=drifted)
     other.trigger.dismiss("trigger-2", reason="a test load")
     ci.monitor.run("nightly", current=str(files.table("live-4.csv", shift=90)))
+    tell_monitoring(registry, files)
     tell_governance(registry, files)
     registry.kpi.set("f1", target="0.4")
     registry.cycle.open(reason="the yearly one")
+
+
+def tell_monitoring(registry: Registry, files: Files) -> None:
+    """Monitors on schedule, changed, muted and retired; an incident that is owned, handed up and linked."""
+    other = registry.acting_as(BO)
+    weekly = {"model": "churn-gbm", "reference": files.table("weeks.csv"), "trigger": "ask"}
+    registry.monitor.add(
+        "weekly",
+        **weekly,
+        current=str(files.table("week-1.csv", columns="tenure,spend")),
+        columns=["tenure", "spend"],
+        constraints="suggest",
+        window="file",
+        schedule="0 6 * * 1",
+        zone="Europe/Berlin",
+        owner=BO,
+        escalate_to=ANA,
+    )
+    registry.acting_as(CI).monitor.run_due("weekly")
+    registry.monitor.change("weekly", tolerance=0.2, reason="small shifts come and go")
+    registry.monitor.mute("weekly", start=LONG_AGO, until=FAR_AWAY, reason="a migration")
+    registry.monitor.mute("weekly", until=FAR_AWAY, reason="the same migration")
+    other.monitor.unmute("mute-2", reason="one is enough")
+    registry.monitor.add("yearly", **weekly, current="none.csv", columns=["tenure"])
+    registry.monitor.retire("yearly", reason="weekly sees more")
+    registry.incident.assign("incident-4", to=BO, note="on duty")
+    registry.incident.escalate("incident-4", to=ANA, reason="it is the third")
+    other.incident.link("incident-4", "https://tickets.example.org/7", note="the same week")
 
 
 OWN_POLICY = """

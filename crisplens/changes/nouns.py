@@ -110,6 +110,19 @@ def _state_moved(before: Row, after: Row) -> str:
     return f"{after['id']} went from {before['state']} to {after['state']}{_answer(after)}"
 
 
+def _incident_moved(before: Row, after: Row) -> str:
+    said = [_state_moved(before, after)] if before["state"] != after["state"] else []
+    handed_up = after["escalations"][len(before["escalations"]) :]
+    said += [f"{after['id']} was handed up to {one['to']}: {one['reason']}" for one in handed_up]
+    linked = after["links"][len(before["links"]) :]
+    said += [f"{after['id']} belongs with {one['target']}{_note(one)}" for one in linked]
+    return "; ".join(said)
+
+
+def _note(link: Row) -> str:
+    return f" ({link['note']})" if link["note"] else ""
+
+
 def _cost(row: Row) -> str:
     return f"{row['kind']}, {row['amount']} {row['currency']}, {_days(row)}"
 
@@ -188,6 +201,8 @@ def _checkpoint(row: Row) -> str:
     return f"{about}cycle {row['cycle']}" + (f": {told}" if told else "")
 
 
+_RETIRED = frozenset({"retired_by", "retired_at", "retired_reason"})
+_ENDED = frozenset({"ended_by", "ended_at", "ended_reason"})
 _ANSWERED = frozenset({"state", "acknowledged_by", "acknowledged_at", "closed_by", "closed_at", "note"})
 _REDACTED = frozenset({"redacted_reason", "redacted_by", "redacted_at", "fault", "fault_seq"})
 _WITHDRAWN = frozenset({"withdrawn_reason", "withdrawn_by", "withdrawn_at", "withdrawn_seq"})
@@ -403,6 +418,20 @@ NOUNS: dict[str, Noun] = {
         "monitor {key}",
         "{name} was added by {by} on {at}",
         lambda row: f"{row['current']} of {row['model']} against {row['reference']['location']}",
+        events=("monitor.changed", "monitor.retired"),
+        named_by=("name",),
+        silent=_RETIRED,
+        moved=lambda before, after: f"monitor {after['name']} was retired: {after['retired_reason']}",
+    ),
+    "monitor_mute": Noun(
+        "mute",
+        "{id}",
+        "{key}",
+        "{name}: {by} muted monitor {monitor} on {at}",
+        lambda row: f"from {row['start'][:16]} until {row['end'][:16]}: {row['reason']}",
+        events=("monitor.unmuted",),
+        silent=_ENDED,
+        moved=lambda before, after: f"{after['id']} was ended: {after['ended_reason']}",
     ),
     "monitor_check": Noun(
         "check", "{id}", "{key}", "{name} of monitor {monitor} was recorded by {by} on {at}", _check
@@ -413,9 +442,15 @@ NOUNS: dict[str, Noun] = {
         "{key}",
         "{name} was opened by {by} on {at}",
         _answered("summary"),
-        events=("incident.acknowledged", "incident.resolved"),
-        silent=_ANSWERED,
-        moved=_state_moved,
+        events=(
+            "incident.acknowledged",
+            "incident.assigned",
+            "incident.escalated",
+            "incident.linked",
+            "incident.resolved",
+        ),
+        silent=_ANSWERED | {"escalations", "links"},
+        moved=_incident_moved,
     ),
     "retraining_trigger": Noun(
         "trigger",

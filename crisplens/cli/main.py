@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "monitor": ("monitor", "group", "Monitors: production data against its reference."),
     "incident": ("incident", "group", "Incidents: what monitors found and who answers."),
     "trigger": ("trigger", "group", "Triggers: requests to retrain a model."),
+    "notification": ("notification", "group", "Notifications: who is told of incidents and triggers."),
     "report": ("report", "group", "Reports for people: the audit report."),
     "audit": ("audit", "group", "The ledger: verify it, read it, take its head."),
     "registry": ("registry", "group", "The whole registry: copy it, back it up, restore it."),

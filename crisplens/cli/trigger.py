@@ -34,6 +34,16 @@ def list_(registry: Registry) -> Output:
     return Output.table(triggers, columns, rows, empty=NONE_YET)
 
 
+@group.command("raise")
+@click.option("--incident", required=True, metavar="ID", help="The incident that asks for it.")
+@click.option("--reason", default="", help="Why the model is to be retrained; else what was found.")
+@command(acts=True)
+def raise_(registry: Registry, incident: str, reason: str) -> Output:
+    """Ask for the model of an open incident to be retrained."""
+    one = registry.trigger.raise_(incident=incident, reason=reason)
+    return Output(one, f"{one.id} asks for {one.model} to be retrained.")
+
+
 @group.command()
 @click.argument("trigger", metavar="ID")
 @click.option("--note", default="", help="What is to be said about it.")

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from crisplens.core.content_store import ContentStore, open_store
 from crisplens.core.errors import InputError
@@ -15,6 +16,7 @@ from crisplens.core.files import write_whole
 
 FILE_NAME = "crisplens.toml"
 KEYS = ("project", "registry", "evidence", "actor", "signing_key")
+NOTIFICATIONS = "notifications"
 DEFAULT_REGISTRY = "sqlite:///.crisplens/registry.db"
 DEFAULT_EVIDENCE = ".crisplens/evidence"
 DEFAULT_SIGNING_KEY = ".crisplens/signing.key"
@@ -33,6 +35,8 @@ class Configuration:
     actor: str | None = None
     # A file, or (from the environment only) the private key itself.
     signing_key: str = field(default=DEFAULT_SIGNING_KEY, repr=False)
+    # The tables [notifications.NAME], as they stand there.
+    notifications: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def open_evidence(self) -> ContentStore:
         """The store that keeps evidence files. Raises `RegistryError` for a URL that no store can have."""
@@ -49,7 +53,7 @@ def load_configuration(
     start = (start or Path.cwd()).resolve()
     folders = (start, *start.parents) if parents else (start,)
     file = next((path for path in (folder / FILE_NAME for folder in folders) if path.exists()), None)
-    settings = _read(file) if file else {}
+    settings, notifications = _read(file) if file else ({}, {})
     for key in KEYS:
         if value := environment.get(f"CRISPLENS_{key.upper()}"):
             settings[key] = value
@@ -61,6 +65,7 @@ def load_configuration(
         evidence=settings.get("evidence", DEFAULT_EVIDENCE),
         actor=settings.get("actor"),
         signing_key=settings.get("signing_key", DEFAULT_SIGNING_KEY),
+        notifications=notifications,
     )
 
 
@@ -83,17 +88,24 @@ def set_default_project(file: Path, project: str) -> None:
     write_whole(file, f"project = {json.dumps(project)}\n{text}")
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read(file: Path) -> tuple[dict[str, str], dict[str, Any]]:
     try:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{file} cannot be read: {error}", slug="bad-configuration") from None
+    notifications = settings.pop(NOTIFICATIONS, {})
+    if not isinstance(notifications, dict):
+        raise InputError(
+            f"{file}: {NOTIFICATIONS} is not a table",
+            slug="bad-configuration",
+            hint=f"Write a table [{NOTIFICATIONS}.NAME] per channel.",
+        )
     for key, value in settings.items():
         if key not in KEYS:
             raise InputError(
                 f"{file}: unknown key {key!r}",
                 slug="bad-configuration",
-                hint=f"Known keys: {', '.join(KEYS)}.",
+                hint=f"Known keys: {', '.join([*KEYS, NOTIFICATIONS])}.",
             )
         if not isinstance(value, str) or not value:
             raise InputError(f"{file}: {key} must be text in quotes", slug="bad-configuration")
@@ -103,4 +115,4 @@ def _read(file: Path) -> dict[str, str]:
                 slug="bad-configuration",
                 hint="Name a file that only you can read, or set CRISPLENS_SIGNING_KEY; then rotate this key.",
             )
-    return settings
+    return settings, notifications

@@ -9,7 +9,8 @@ ERROR_PAGES: dict[str, str] = {
     "bad-authority": "The time-stamp authority's URL or its root certificates (PEM) cannot be used.",
     "bad-choice": "A value is not one of those that are accepted; the message lists them.",
     "bad-configuration": "`crisplens.toml` is not TOML, holds an unknown key, or a value that is not text. "
-    "Known keys: project, registry, evidence, actor.",
+    "Known keys: project, registry, evidence, actor, "
+    "signing_key, and tables [notifications.NAME].",
     "bad-digest": "A digest is written `sha256:` and 64 hexadecimal digits.",
     "bad-document": "A policy or catalogue file cannot be used; the message gives file, line, column and reason. "
     "`crisplens policy check FILE` reads one without recording it.",
@@ -19,17 +20,28 @@ ERROR_PAGES: dict[str, str] = {
     "bad-key": "The text or file is no Ed25519 key of the kind that is asked for, or it cannot sign.",
     "bad-name": "Names of projects, datasets, models, metrics and the like have 1 to 100 letters, digits, dots, "
     "dashes or underscores and start with a letter or digit.",
+    "bad-notice": "A notification channel, or what is sent through it, cannot be used. The message names the key "
+    "and what is accepted.",
     "bad-point": "A point of the log is an event's number or an ISO 8601 time, neither beyond the log's end nor before "
     "its first event; of two points, the earlier comes first.",
     "bad-reference": "A version is written `name@number`, such as `customers@1`; versions count from 1.",
     "bad-registry-url": "The URL of the registry cannot be used. Write `sqlite:///path/registry.db` (relative to "
     "the folder of `crisplens.toml`) or `postgresql://user@host/name` with `crisplens[postgres]` installed.",
-    "bad-setting": "A drift share, threshold or minimum of rows is out of range. The message gives the range.",
+    "bad-schedule": "A schedule is five cron fields, a shorthand such as `@daily`, or a step such as `every 6h`. The "
+    "message names the field that is wrong and what it takes.",
+    "bad-scores": "Predicted scores are not probabilities from 0 to 1, or predictions and labels are not of the "
+    "kind that was named.",
+    "bad-setting": "A setting of a monitor is out of its range. The message gives the range.",
     "bad-signature": "The signature is of something else, by another key, or by one that is not "
     "trusted for this person.",
     "bad-time": "A time is not ISO 8601, or a run ends before it starts.",
     "bad-variants": "The variants of a deployment need names of their own and shares that make 100 percent.",
+    "bad-window": "Windows are `whole`, `file`, a number of rows, a duration or a calendar unit; windows of time "
+    "need a column of times.",
+    "cannot-export": "The target cannot say this schedule, name or command. The message says what it can.",
     "changed-since-requested": "Something has changed since the approval was requested. Have it asked for anew.",
+    "changed-while-read": "The file was written to while it was read. Check it once its writer is done; writing to "
+    "another name and renaming keeps readers safe.",
     "clock": "The clock is behind the log's last event. Set it right, or say that the log's time is wrong.",
     "duties-united": "The policy keeps two duties with different people, and one person would unite them.",
     "duplicate-columns": "Two columns share a name; upper and lower case count as the same. Rename one.",
@@ -81,6 +93,9 @@ ERROR_PAGES: dict[str, str] = {
     "not-a-file": "The path is a folder or a special file. Name a file, or a pattern such as `'data/*.parquet'`.",
     "not-a-number": "A number is not finite or not a number at all. Decimals have a point, not a comma.",
     "not-a-registry": "The file or database is there, but holds no crisplens schema.",
+    "not-calibrated": "The reference has no scores, only one class, or no labelled row. Give labelled predictions of "
+    "both classes.",
+    "not-delivered": "A channel did not take a test notification; the message says why.",
     "not-exact": "The ledger keeps only what JSON holds exactly: finite numbers, integers within ±(2**53 - 1), "
     "Unicode text without NUL characters.",
     "not-installed": "An optional library is missing; the hint names the extra to install.",
@@ -90,8 +105,11 @@ ERROR_PAGES: dict[str, str] = {
     "not-utf8": "The file has bytes that are not UTF-8. Convert it, for example with `iconv`.",
     "not-requested": "The policy takes approvals that were asked for. The author asks: "
     "`crisplens approval request PHASE`.",
+    "nothing-due": "No window of the monitor is complete and not yet checked. Windows close at their end plus the "
+    "lateness.",
     "nothing-to-approve": "The phase has no checkpoint in the current cycle. Record one first.",
     "nothing-to-change": "An update gives at least one field another value than it has.",
+    "notification-spool": "The folder of waiting notifications cannot be used; the message says why.",
     "open-key": "Others may read the private key's file. Make it readable for you alone, and "
     "consider rotating the key.",
     "override-forbidden": "The policy forbids overrides, or lets other roles make them.",
@@ -117,8 +135,10 @@ ERROR_PAGES: dict[str, str] = {
     "signature-demanded": "The gate takes signed approvals only. Sign with your SSH key: --sign KEY.",
     "stands-alone": "A redaction removes content for good, so it is not given within a transaction, which may "
     "still fail.",
+    "statistics-differ": "Statistics of different bins, classes or kinds cannot be put together.",
     "text-too-long": "A text is longer than is kept in the ledger. Attach long texts as evidence files.",
     "too-large": "An evidence file is larger than is kept. Attach a note with its digest instead.",
+    "too-many-segments": "A segment column has more values than segments can be told apart. Choose one with fewer.",
     "trigger-open": "A trigger is closed by an approved version of its model that was registered after it was raised, "
     "or dismissed with a reason; until then its incident stays open.",
     "unknown-event": "The log holds an event of a type or version that this crisplens does not know. If a newer one "

@@ -117,14 +117,22 @@ def decode(text: str) -> Recorded:
     """
     try:
         envelope = msgspec.json.decode(text, type=Envelope)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+    return Recorded(envelope, decode_event(envelope))
+
+
+def decode_event(envelope: Envelope) -> Event:
+    """The event of an entry, an old version as today's. Raises `ValueError` (`UnknownEvent`) as `decode`."""
+    try:
         cls = EVENT_TYPES.get(envelope.type)
         if cls is None or envelope.version > cls.VERSION:
             raise UnknownEvent(
                 f"{envelope.type} version {envelope.version} is no event that this crisplens knows"
             )
         if envelope.version == cls.VERSION:
-            return Recorded(envelope, msgspec.json.decode(envelope.payload, type=cls))
-        return Recorded(envelope, msgspec.convert(_upcast(envelope, cls.VERSION), type=cls))
+            return msgspec.json.decode(envelope.payload, type=cls)
+        return msgspec.convert(_upcast(envelope, cls.VERSION), type=cls)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None
 

@@ -17,7 +17,7 @@ from crisplens.lifecycle.phases import get_phase, list_phases, phase_order
 from crisplens.lifecycle.queries import Checkpoint, Cycle, list_cycles
 from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.tables import CycleRow
-from crisplens.monitors.queries import get_trigger
+from crisplens.monitors.incidents.queries import get_trigger
 from crisplens.registry.views import View, get_view
 
 

@@ -19,8 +19,8 @@ from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.policies.model import Duty
 from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import same_person
-from crisplens.monitors import answers as monitor_answers
-from crisplens.monitors.queries import Trigger
+from crisplens.monitors.incidents import service as incidents
+from crisplens.monitors.incidents.queries import Trigger
 from crisplens.registry.deployments import service as deployments
 from crisplens.registry.deployments.model import is_production
 from crisplens.registry.deployments.queries import Deployment
@@ -80,7 +80,7 @@ def resolve_trigger(work: UnitOfWork, id: str, *, model: str | VersionRef, note:
     record = load_record(work.session, work.project, now=work.now)
     version = get_model_version(work.session, work.project, parse_reference("model", model))
     gate = decide_version(record, version)
-    return monitor_answers.resolve_trigger(work, id, model=version.ref, gate=gate, note=note)
+    return incidents.resolve_trigger(work, id, model=version.ref, gate=gate, note=note)
 
 
 def close_cycle(work: UnitOfWork, *, note: str = "") -> CycleStory:

@@ -34,16 +34,15 @@ from crisplens.lifecycle.queries import (
 from crisplens.lifecycle.risks.queries import Risk, list_risks
 from crisplens.lifecycle.roles.model import RoleBook
 from crisplens.lifecycle.roles.queries import load_role_book
+from crisplens.monitors.incidents.queries import Incident, Trigger, list_incidents, list_triggers
 from crisplens.monitors.queries import (
     Check,
-    Incident,
     Monitor,
-    Trigger,
+    Mute,
     count_checks,
     list_checks,
-    list_incidents,
     list_monitors,
-    list_triggers,
+    list_mutes,
 )
 from crisplens.registry.data.queries import (
     DatasetVersion,
@@ -98,8 +97,9 @@ class ProjectRecord:
     deployments: list[Deployment]
     monitors: list[Monitor]
     check_counts: dict[str, int]
-    # Only in the whole record.
+    # Only in the whole record, as are mutes.
     checks: list[Check]
+    mutes: list[Mute]
     incidents: list[Incident]
     triggers: list[Trigger]
     cycles: list[Cycle]
@@ -193,6 +193,7 @@ def load_record(
         monitors=list_monitors(session, project),
         check_counts=count_checks(session, project),
         checks=list_checks(session, project) if whole else [],
+        mutes=list_mutes(session, project) if whole else [],
         incidents=list_incidents(session, project),
         triggers=list_triggers(session, project),
         cycles=list_cycles(session, project),

@@ -1,9 +1,14 @@
-"""From the verdicts of columns to the verdict of a window. Pure."""
+"""From columns to a window's verdict, and from windows to an alarm. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from crisplens.monitors.alarms import benjamini_hochberg
+from crisplens.monitors.effects import Effect
 from crisplens.monitors.model import BAD_VERDICTS, CheckSettings, ColumnCheck, Verdict
 
 _COMPARED = frozenset({Verdict.DRIFT, Verdict.NO_DRIFT})
@@ -17,10 +22,68 @@ _IN_WORDS = {
 _MOST_NAMES = 5
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What an earlier check found in its window, as far as later alarms need it.
+
+    `window` tells windows apart; `start` is the beginning of its data where known, else when it was checked.
+    """
+
+    window: str
+    start: str
+    verdict: Verdict
+    drifting: frozenset[str]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether a check is an alarm, on which columns, since when, and why (one sentence)."""
+
+    alarm: bool
+    reason: str
+    columns: tuple[str, ...] = ()
+    since: str = ""
+
+
 def count_checked(columns: Sequence[ColumnCheck]) -> tuple[int, int]:
     """How many columns drift, and how many could be compared."""
     drifted = sum(column.verdict is Verdict.DRIFT for column in columns)
     return drifted, sum(column.verdict in _COMPARED for column in columns)
+
+
+def judge_effects(
+    columns: Sequence[ColumnCheck], effects: Mapping[str, Effect | None], settings: CheckSettings
+) -> tuple[ColumnCheck, ...]:
+    """Columns judged by their effects: drift where one is larger than what is tolerated, at the level for all of them.
+
+    Columns without an entry in `effects` stay as they are. One whose effect cannot be told has too few values.
+    """
+    told = {name: one for name, one in effects.items() if one is not None}
+    weights = [settings.weights.get(name, 1.0) for name in told]
+    corrected = benjamini_hochberg([one.p_value for one in told.values()], settings.level, weights)
+    found = dict(zip(told, zip(corrected.adjusted, corrected.flagged, strict=True), strict=True))
+    judged = []
+    for column in columns:
+        if column.column in told:
+            judged.append(_judged(column, told[column.column], *found[column.column], settings))
+        elif column.column in effects:
+            reason = "There are too few values for bins that expect 5 rows each."
+            judged.append(msgspec.structs.replace(column, verdict=Verdict.INSUFFICIENT_DATA, reason=reason))
+        else:
+            judged.append(column)
+    return tuple(judged)
+
+
+def _judged(
+    column: ColumnCheck, effect: Effect, p_value: float, drifts: bool, settings: CheckSettings
+) -> ColumnCheck:
+    than = "larger than" if drifts else "not shown to be larger than"
+    return msgspec.structs.replace(
+        column,
+        effect=effect.w,
+        p_value=p_value,
+        verdict=Verdict.DRIFT if drifts else Verdict.NO_DRIFT,
+        reason=f"The effect w {effect.w:.3g} is {than} the tolerated {settings.tolerance:g} "
+        f"(p {p_value:.2g} over all columns). {column.reason}",
+    )
 
 
 def decide(
@@ -28,16 +91,17 @@ def decide(
 ) -> tuple[Verdict, str]:
     """The window's verdict and the reason in one sentence that hides nothing: drifting and bad columns alike.
 
-    The window drifts when at least `settings.drift_share` of the compared columns do, as in Evidently's
-    `DataDriftPreset`. Otherwise it is bad data when it has no rows, when a column is missing, of the wrong
-    type or all null, and when no column could be compared.
+    The window drifts when a column does, or with a `drift_share` when at least that share of the compared columns
+    do, as in Evidently's `DataDriftPreset`. Otherwise it is bad data when it has no rows, when a column is missing,
+    of the wrong type or all null, and when no column could be compared; but for too few values alone, which is
+    insufficient data.
     """
     if current_rows == 0:
         return Verdict.BAD_DATA, "The window has no rows."
     drifted, checked = count_checked(columns)
     bad = any(column.verdict in BAD_VERDICTS for column in columns)
-    drift = checked > 0 and drifted / checked >= settings.drift_share
-    parts = [_drift_in_words(columns, drifted, checked, settings.drift_share)]
+    drift = drifted > 0 and drifted / checked >= (settings.drift_share or 0.0)
+    parts = [_drift_in_words(columns, drifted, checked, settings)]
     parts += [
         f"{_names(named)} {'is' if len(named) == 1 else 'are'} {words}"
         for verdict, words in _IN_WORDS.items()
@@ -46,18 +110,69 @@ def decide(
     reason = "; ".join(parts) + "."
     if drift:
         return Verdict.DRIFT, reason
+    if not checked and not bad and any(one.verdict is Verdict.INSUFFICIENT_DATA for one in columns):
+        return Verdict.INSUFFICIENT_DATA, reason
     return (Verdict.BAD_DATA if bad or not checked else Verdict.NO_DRIFT), reason
 
 
-def _drift_in_words(columns: Sequence[ColumnCheck], drifted: int, checked: int, share: float) -> str:
+def decide_alarm(now: Seen, earlier: Sequence[Seen], settings: CheckSettings, *, muted: str = "") -> Decision:
+    """Whether a window is an alarm, given those before it (oldest first) and what mutes the monitor, if anything.
+
+    Bad data is an alarm at once. Drift is one when the same column drifts in `needed` of the newest `of` windows;
+    with a `drift_share`, when the window as a whole does. A window that was looked at before counts once.
+    """
+    if now.verdict not in (Verdict.DRIFT, Verdict.BAD_DATA):
+        few = now.verdict is Verdict.INSUFFICIENT_DATA
+        return Decision(alarm=False, reason="There was too little data." if few else "Nothing was found.")
+    if muted:
+        return Decision(alarm=False, reason=f"The monitor is muted: {muted}")
+    if now.verdict is Verdict.BAD_DATA:
+        return Decision(alarm=True, reason="The data could not be judged.", since=now.start)
+    by_window = {one.window: one for one in earlier if one.window != now.window}
+    newest = [*by_window.values()][max(len(by_window) - settings.of + 1, 0) :] if settings.of > 1 else []
+    drifting = [one for one in (*newest, now) if one.verdict is Verdict.DRIFT]
+    if settings.drift_share is not None:
+        times, columns = len(drifting), tuple(sorted(now.drifting))
+    else:
+        counted = Counter(column for one in drifting for column in one.drifting)
+        columns = tuple(sorted(one for one in now.drifting if counted[one] >= settings.needed))
+        times = max(counted[one] for one in now.drifting)
+    if times < settings.needed:
+        wanted = f"an alarm needs {settings.needed} of {settings.of}"
+        reason = f"Drift in {times} of the newest {len(newest) + 1} windows; {wanted}."
+        return Decision(alarm=False, reason=reason)
+    wide = settings.drift_share is not None
+    first = next(one for one in drifting if wide or not one.drifting.isdisjoint(columns))
+    which = f" of {_names(columns)}" if columns else ""
+    words = (
+        "Drift in this window"
+        if settings.of == 1
+        else f"Drift in {times} of the newest {len(newest) + 1} windows"
+    )
+    return Decision(alarm=True, columns=columns, reason=f"{words}{which}.", since=first.start)
+
+
+def _drift_in_words(
+    columns: Sequence[ColumnCheck], drifted: int, checked: int, settings: CheckSettings
+) -> str:
     if not checked:
         return "No column could be compared"
     of = f"of {checked} compared column{'' if checked == 1 else 's'}"
     if not drifted:
         return f"None {of} drifts"
-    named = _names([column.column for column in columns if column.verdict is Verdict.DRIFT])
+    found = [column for column in columns if column.verdict is Verdict.DRIFT]
+    share = settings.drift_share
+    if share is None:
+        verb = "drifts" if drifted == 1 else "drift"
+        strongest = sorted(found, key=lambda one: -(one.effect or 0.0))
+        return f"{drifted} {of} {verb} ({_names([_with_effect(one) for one in strongest])})"
     side = "at least" if drifted / checked >= share else "less than"
+    named = _names([column.column for column in found])
     return f"{drifted} {of} drift ({named}), {side} the share {share:g} that counts as drift"
+
+
+def _with_effect(column: ColumnCheck) -> str:
+    return column.column if column.effect is None else f"{column.column} w {column.effect:.2f}"
 
 
 def _names(names: Sequence[str]) -> str:

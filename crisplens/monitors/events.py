@@ -1,16 +1,24 @@
-"""Events of monitors, incidents and triggers."""
+"""Events of monitors: what is watched, how, when not, and what each check found."""
 
 from __future__ import annotations
 
-from crisplens.ledger.model import Event, event_type
+from crisplens.ledger.model import Event, Payload, event_type, upcasts
+from crisplens.monitors.decisions import Decision
+from crisplens.monitors.incidents.model import Response
 from crisplens.monitors.model import CheckResult, CheckSettings
-from crisplens.monitors.states import IncidentKind, Window
-from crisplens.registry.model import GateDecision, VersionRef
+from crisplens.monitors.quality.model import Violation
+from crisplens.monitors.schedules.model import Schedule
+from crisplens.monitors.schedules.windows import WindowRule
+from crisplens.monitors.states import Window
 
 
-@event_type("monitor.added")
+@event_type("monitor.added", version=2)
 class MonitorAdded(Event, frozen=True, kw_only=True):
-    """A model's data came under watch. `reference_profile` is the evidence digest of the reference's profile."""
+    """A model's data came under watch. `reference_profile` is the evidence digest of the reference's profile.
+
+    `constraints` is the evidence digest of what each window's quality is held to, if anything; without a `schedule`
+    it is checked by hand. `time_column` says when a row belongs to, for windows of time.
+    """
 
     name: str
     model: str
@@ -19,80 +27,87 @@ class MonitorAdded(Event, frozen=True, kw_only=True):
     current: str
     engine: str
     settings: CheckSettings
+    constraints: str | None
+    windows: WindowRule
+    time_column: str
+    schedule: Schedule | None
+    response: Response
 
 
-@event_type("monitor.checked")
+@upcasts("monitor.added", 1)
+def monitor_added_1(payload: Payload) -> Payload:
+    """Monitors of version 1 were run by hand; each window alone decided, and drift raised a trigger."""
+    later = {
+        "constraints": None,
+        "windows": {"kind": "whole"},
+        "time_column": "",
+        "schedule": None,
+        "response": {},
+    }
+    return {**payload, **later}
+
+
+@event_type("monitor.changed")
+class MonitorChanged(Event, frozen=True, kw_only=True):
+    """A monitor decides, or is run, differently from now on: all of it is stated anew, with the reason."""
+
+    name: str
+    current: str
+    engine: str
+    settings: CheckSettings
+    constraints: str | None
+    schedule: Schedule | None
+    response: Response
+    reason: str
+
+
+@event_type("monitor.retired")
+class MonitorRetired(Event, frozen=True, kw_only=True):
+    """A monitor is run no more."""
+
+    name: str
+    reason: str
+
+
+@event_type("monitor.muted")
+class MonitorMuted(Event, frozen=True, kw_only=True):
+    """What a monitor finds between `start` and `end` (RFC 3339) is recorded, and is no alarm."""
+
+    id: str
+    monitor: str
+    start: str
+    end: str
+    reason: str
+
+
+@event_type("monitor.unmuted")
+class MonitorUnmuted(Event, frozen=True, kw_only=True):
+    """A mute ended before its time."""
+
+    id: str
+    reason: str
+
+
+@event_type("monitor.checked", version=2)
 class MonitorChecked(Event, frozen=True, kw_only=True):
-    """A window was compared with the reference. `attachments` are evidence digests: profile, engine's report."""
+    """A window was compared with the reference. `attachments` are evidence digests: profile, engine's report.
+
+    `violations` are the constraints that its data broke, `decision` says whether it is an alarm.
+    """
 
     id: str
     monitor: str
     window: Window
     result: CheckResult
+    violations: tuple[Violation, ...]
+    decision: Decision
     attachments: tuple[str, ...]
     incident: str | None
 
 
-@event_type("incident.opened")
-class IncidentOpened(Event, frozen=True, kw_only=True):
-    """A check found something that someone must answer for."""
-
-    id: str
-    monitor: str
-    model: str
-    check_id: str
-    kind: IncidentKind
-    summary: str
-
-
-@event_type("incident.acknowledged")
-class IncidentAcknowledged(Event, frozen=True, kw_only=True):
-    """Someone took an incident on."""
-
-    id: str
-    note: str
-
-
-@event_type("incident.resolved")
-class IncidentResolved(Event, frozen=True, kw_only=True):
-    """An incident is over; `note` says why."""
-
-    id: str
-    note: str
-
-
-@event_type("trigger.raised")
-class TriggerRaised(Event, frozen=True, kw_only=True):
-    """A monitor asks for `model` to be retrained."""
-
-    id: str
-    incident: str
-    monitor: str
-    model: str
-    reason: str
-
-
-@event_type("trigger.acknowledged")
-class TriggerAcknowledged(Event, frozen=True, kw_only=True):
-    """Someone took the retraining on."""
-
-    id: str
-    note: str
-
-
-@event_type("trigger.resolved")
-class TriggerResolved(Event, frozen=True, kw_only=True):
-    """A new model version answers the trigger; `gate` is what let it."""
-
-    id: str
-    model: VersionRef
-    gate: GateDecision
-    note: str
-
-
-@event_type("trigger.dismissed")
-class TriggerDismissed(Event, frozen=True, kw_only=True):
-    """No retraining is needed; `reason` says why."""
-
-    id: str
-    reason: str
+@upcasts("monitor.checked", 1)
+def monitor_checked_1(payload: Payload) -> Payload:
+    """In version 1 every window that drifted or could not be judged was an alarm."""
+    alarm = payload["incident"] is not None
+    reason = "This window alone decided." if alarm else "Nothing was found."
+    return {**payload, "violations": [], "decision": {"alarm": alarm, "reason": reason}}

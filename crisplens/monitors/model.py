@@ -27,15 +27,15 @@ class Family(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a check found, for one column or (the first three) for the whole window."""
+    """What a check found, for one column or (the first four) for the whole window."""
 
     NO_DRIFT = "no-drift"
     DRIFT = "drift"
+    INSUFFICIENT_DATA = "insufficient-data"
     BAD_DATA = "bad-data"
     MISSING_COLUMN = "missing-column"
     WRONG_TYPE = "wrong-type"
     ALL_NULL = "all-null"
-    INSUFFICIENT_DATA = "insufficient-data"
     UNSUPPORTED = "unsupported"
 
 
@@ -134,18 +134,30 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a window is compared with its reference.
+    """How a window is compared with its reference, and when what is found is an alarm.
 
     No `columns` means all of the reference's. A column without an entry in `methods` or `thresholds` gets
-    Evidently's default. `drift_share` is the share of checked columns, in (0, 1], that must drift for the
-    window to drift; a column with fewer than `minimum_rows` values is not compared.
+    Evidently's default; one with fewer than `minimum_rows` values is not compared.
+
+    Without a `drift_share`, a column drifts when its effect (Cohen's w) is larger than `tolerance`, at a false
+    discovery rate of `level` over all columns, each counting by its weight in `weights` (1 if not given, 0 for
+    never); a column with an entry in `thresholds` drifts by its score instead; and a window drifts when one column
+    does. With a `drift_share` in (0, 1], columns drift by their scores alone, and a window when at least that
+    share of them does, as in Evidently.
+
+    An alarm needs the same column to drift in `needed` of the newest `of` windows (any, with a `drift_share`).
     """
 
     columns: tuple[str, ...] = ()
     thresholds: dict[str, float] = {}
     methods: dict[str, str] = {}
-    drift_share: float = 0.5
+    drift_share: float | None = None
     minimum_rows: int = 30
+    tolerance: float = 0.1
+    level: float = 0.05
+    weights: dict[str, float] = {}
+    needed: int = 1
+    of: int = 1
 
 
 class ColumnSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +177,9 @@ class ColumnCheck(msgspec.Struct, frozen=True, kw_only=True):
     """What a check found in one column; `reason` is one plain sentence.
 
     `score` is a p-value or a distance, as `method` says; None when the column could not be compared.
-    `approximate` scores come from a profile's bins and not from every value.
+    `approximate` scores come from a profile's bins and not from every value. `beyond` says whether the score alone
+    means drift; `verdict` is what was decided. `effect` is Cohen's w and `p_value` that of the test that it is larger
+    than the tolerance, over all columns of the window; both None where the score alone decided.
     """
 
     column: str
@@ -176,12 +190,18 @@ class ColumnCheck(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     reason: str
     approximate: bool = False
+    beyond: bool | None = None
+    effect: float | None = None
+    p_value: float | None = None
     reference: ColumnSummary | None = None
     current: ColumnSummary | None = None
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check found in a window; `drifted` of `checked` columns drift, others could not be compared."""
+    """What a check found in a window; `drifted` of `checked` columns drift, others could not be compared.
+
+    `drift_share` is the share from which the window drifts; None where each column's effect decides.
+    """
 
     engine: str
     verdict: Verdict
@@ -191,4 +211,4 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     current_rows: int
     drifted: int
     checked: int
-    drift_share: float
+    drift_share: float | None

@@ -1,27 +1,20 @@
-"""How monitor, incident and trigger events change the tables."""
+"""How monitor events change the tables."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from crisplens.ledger.model import Recorded
-from crisplens.ledger.projection import applies, insert_row
+from crisplens.ledger.projection import applies, insert_row, update_row
 from crisplens.monitors.events import (
-    IncidentAcknowledged,
-    IncidentOpened,
-    IncidentResolved,
     MonitorAdded,
+    MonitorChanged,
     MonitorChecked,
-    TriggerAcknowledged,
-    TriggerDismissed,
-    TriggerRaised,
-    TriggerResolved,
+    MonitorMuted,
+    MonitorRetired,
+    MonitorUnmuted,
 )
-from crisplens.monitors.states import State
-from crisplens.monitors.tables import CheckRow, IncidentRow, MonitorRow, TriggerRow
+from crisplens.monitors.tables import CheckRow, MonitorRow, MuteRow
 
 
 @applies(MonitorAdded)
@@ -30,68 +23,45 @@ def apply_monitor_added(session: Session, recorded: Recorded, event: MonitorAdde
     insert_row(session, MonitorRow, recorded)
 
 
+@applies(MonitorChanged)
+def apply_monitor_changed(session: Session, recorded: Recorded, event: MonitorChanged) -> None:
+    """The monitor is as stated from now on."""
+    update_row(
+        session,
+        MonitorRow,
+        recorded,
+        {"name": event.name},
+        current=event.current,
+        engine=event.engine,
+        settings=event.settings,
+        constraints=event.constraints,
+        schedule=event.schedule,
+        response=event.response,
+        change_reason=event.reason,
+    )
+
+
+@applies(MonitorRetired)
+def apply_monitor_retired(session: Session, recorded: Recorded, event: MonitorRetired) -> None:
+    """The monitor is run no more."""
+    retired = {"retired_by": recorded.actor, "retired_at": recorded.at, "retired_reason": event.reason}
+    update_row(session, MonitorRow, recorded, {"name": event.name}, **retired)
+
+
+@applies(MonitorMuted)
+def apply_monitor_muted(session: Session, recorded: Recorded, event: MonitorMuted) -> None:
+    """A new mute."""
+    insert_row(session, MuteRow, recorded)
+
+
+@applies(MonitorUnmuted)
+def apply_monitor_unmuted(session: Session, recorded: Recorded, event: MonitorUnmuted) -> None:
+    """The mute ended before its time."""
+    ended = {"ended_by": recorded.actor, "ended_at": recorded.at, "ended_reason": event.reason}
+    update_row(session, MuteRow, recorded, {"id": event.id}, **ended)
+
+
 @applies(MonitorChecked)
 def apply_monitor_checked(session: Session, recorded: Recorded, event: MonitorChecked) -> None:
     """A new check."""
-    insert_row(session, CheckRow, recorded, verdict=event.result.verdict)
-
-
-@applies(IncidentOpened)
-def apply_incident_opened(session: Session, recorded: Recorded, event: IncidentOpened) -> None:
-    """A new incident."""
-    insert_row(session, IncidentRow, recorded, state=State.OPEN, note="")
-
-
-@applies(IncidentAcknowledged)
-def apply_incident_acknowledged(session: Session, recorded: Recorded, event: IncidentAcknowledged) -> None:
-    """Someone took the incident on."""
-    _acknowledge(session, IncidentRow, recorded, event.id, event.note)
-
-
-@applies(IncidentResolved)
-def apply_incident_resolved(session: Session, recorded: Recorded, event: IncidentResolved) -> None:
-    """The incident is over."""
-    _close(session, IncidentRow, recorded, event.id, State.RESOLVED, note=event.note)
-
-
-@applies(TriggerRaised)
-def apply_trigger_raised(session: Session, recorded: Recorded, event: TriggerRaised) -> None:
-    """A new trigger."""
-    insert_row(session, TriggerRow, recorded, state=State.OPEN, note="")
-
-
-@applies(TriggerAcknowledged)
-def apply_trigger_acknowledged(session: Session, recorded: Recorded, event: TriggerAcknowledged) -> None:
-    """Someone took the retraining on."""
-    _acknowledge(session, TriggerRow, recorded, event.id, event.note)
-
-
-@applies(TriggerResolved)
-def apply_trigger_resolved(session: Session, recorded: Recorded, event: TriggerResolved) -> None:
-    """A model version answered the trigger."""
-    _close(session, TriggerRow, recorded, event.id, State.RESOLVED, note=event.note, resolved_by=event.model)
-
-
-@applies(TriggerDismissed)
-def apply_trigger_dismissed(session: Session, recorded: Recorded, event: TriggerDismissed) -> None:
-    """The trigger needs no retraining."""
-    _close(session, TriggerRow, recorded, event.id, State.DISMISSED, note=event.reason)
-
-
-Answerable = type[IncidentRow] | type[TriggerRow]
-
-
-def _acknowledge(session: Session, row: Answerable, recorded: Recorded, id: str, note: str) -> None:
-    values = {"acknowledged_by": recorded.actor, "acknowledged_at": recorded.at, "note": note}
-    _set(session, row, recorded, id, state=State.ACKNOWLEDGED, **values)
-
-
-def _close(
-    session: Session, row: Answerable, recorded: Recorded, id: str, state: State, **values: Any
-) -> None:
-    _set(session, row, recorded, id, state=state, closed_by=recorded.actor, closed_at=recorded.at, **values)
-
-
-def _set(session: Session, row: Answerable, recorded: Recorded, id: str, **values: Any) -> None:
-    statement = update(row).where(row.project == recorded.project, row.id == id).values(**values)
-    session.execute(statement.execution_options(synchronize_session=False))
+    insert_row(session, CheckRow, recorded, verdict=event.result.verdict, window_key=event.window.key)

@@ -5,6 +5,7 @@ The tests hold each function against SciPy.
 
 from __future__ import annotations
 
+import cmath
 import math
 from itertools import accumulate
 
@@ -32,6 +33,46 @@ def chi_square_sf(statistic: float, freedom: int) -> float:
     powers = (start + i for i in range(freedom // 2))
     terms = (math.exp(power * math.log(half) - half - math.lgamma(power + 1)) for power in powers)
     return min(1.0, first + math.fsum(terms))
+
+
+def noncentral_chi_square_sf(statistic: float, freedom: int, noncentrality: float) -> float:
+    """P(X ≥ statistic) for a noncentral chi-square X, such as a Pearson statistic of shares that do differ.
+
+    The contour integral of the moment generating function (https://dlmf.nist.gov/3.5#vii, and for this function
+    Gil, Segura and Temme 2014, https://doi.org/10.1145/2591004): about 40 terms whatever the arguments, and as
+    precise in the far tail as in the middle.
+    """
+    if statistic < 1e-30:
+        return 1.0
+    if math.isinf(statistic):
+        return 0.0
+    half = freedom / 2
+    saddle = (half + math.sqrt(half * half + statistic * noncentrality)) / statistic
+    # The contour is z = crossing·(1 + iu)²: it crosses the real line near the saddle point, at some distance from
+    # the pole at z = 1. Left of the pole the integral is the upper tail, right of it minus the lower tail.
+    away = min(1.3 * _contour_width(statistic, noncentrality, saddle), 0.6)
+    upper = saddle <= 1
+    crossing = min(saddle, (1 + away) ** -2) if upper else max(saddle, (1 + away) ** 2)
+    # The trapezoidal rule errs by exp(-2π·distance/step), the distance being that of the nearest singularity.
+    distance = abs(1 - 1 / math.sqrt(crossing))
+    step = min(0.15 * _contour_width(statistic, noncentrality, crossing), distance / 5.5, 0.1)
+    lead = (crossing - 1) / 2 * (statistic - noncentrality / crossing)
+    total, position, height = 0.5 / (1 - crossing), 0, 0.0
+    # Past 38 the terms no longer change the sum: exp(-38) is below a float's precision.
+    while height > -38:
+        position += 1
+        path = complex(1, position * step)
+        z = crossing * path * path
+        exponent = (z - 1) / 2 * (statistic - noncentrality / z) - lead - 2 * half * cmath.log(path)
+        total += (cmath.exp(exponent) * path / (1 - z)).real
+        height = exponent.real
+    tail = total * math.exp(lead - half * math.log(crossing)) * 2 * crossing * step / math.pi
+    return min(1.0, max(0.0, tail if upper else 1 + tail))
+
+
+def _contour_width(statistic: float, noncentrality: float, crossing: float) -> float:
+    """How far along the contour the integrand falls to exp(-1), near the saddle point."""
+    return math.sqrt(2 / (statistic * crossing + 3 * noncentrality / crossing))
 
 
 def ks_two_sample(distance: float, n: int, m: int) -> float:

@@ -1,17 +1,19 @@
-"""Reads of monitors, checks, incidents and triggers."""
+"""Reads of monitors, mutes and checks."""
 
 from __future__ import annotations
-
-from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
-from crisplens.monitors.model import CheckResult, CheckSettings
-from crisplens.monitors.states import OPEN_STATES, Window
-from crisplens.monitors.tables import CheckRow, IncidentRow, MonitorRow, TriggerRow
-from crisplens.registry.model import VersionRef
+from crisplens.monitors.decisions import Decision, Seen
+from crisplens.monitors.incidents.model import Response
+from crisplens.monitors.model import CheckResult, CheckSettings, Verdict
+from crisplens.monitors.quality.model import Violation
+from crisplens.monitors.schedules.model import Schedule
+from crisplens.monitors.schedules.windows import WindowRule
+from crisplens.monitors.states import Window
+from crisplens.monitors.tables import CheckRow, MonitorRow, MuteRow
 from crisplens.registry.views import View, find_view, views
 
 
@@ -25,6 +27,32 @@ class Monitor(View, frozen=True, kw_only=True):
     current: str
     engine: str
     settings: CheckSettings
+    constraints: str | None
+    windows: WindowRule
+    time_column: str
+    schedule: Schedule | None
+    response: Response
+    change_reason: str | None
+    retired_by: str | None
+    retired_at: str | None
+    retired_reason: str | None
+
+
+class Mute(View, frozen=True, kw_only=True):
+    """A time, `end` not included, in which what a monitor finds is recorded and is no alarm."""
+
+    id: str
+    monitor: str
+    start: str
+    end: str
+    reason: str
+    ended_by: str | None
+    ended_at: str | None
+    ended_reason: str | None
+
+    def holds(self, at: str) -> bool:
+        """Whether it mutes at this time (RFC 3339, UTC)."""
+        return self.start <= at < min(self.end, self.ended_at or self.end)
 
 
 class Check(View, frozen=True, kw_only=True):
@@ -34,43 +62,10 @@ class Check(View, frozen=True, kw_only=True):
     monitor: str
     window: Window
     result: CheckResult
+    violations: tuple[Violation, ...]
+    decision: Decision
     attachments: tuple[str, ...]
     incident: str | None
-
-
-class Answerable(View, frozen=True, kw_only=True):
-    """What someone must answer: its state, and who acknowledged and closed it, and when."""
-
-    id: str
-    monitor: str
-    model: str
-    state: str
-    acknowledged_by: str | None
-    acknowledged_at: str | None
-    closed_by: str | None
-    closed_at: str | None
-    note: str
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it still waits for an answer."""
-        return self.state in OPEN_STATES
-
-
-class Incident(Answerable, frozen=True, kw_only=True):
-    """Something a check found that someone must answer for; the check `check_id` opened it."""
-
-    check_id: str
-    kind: str
-    summary: str
-
-
-class Trigger(Answerable, frozen=True, kw_only=True):
-    """A request to retrain `model`; `resolved_by` is the version that answered it."""
-
-    incident: str
-    reason: str
-    resolved_by: VersionRef | None
 
 
 def list_monitors(session: Session, project: str) -> list[Monitor]:
@@ -107,35 +102,66 @@ def count_checks(session: Session, project: str) -> dict[str, int]:
     return {row[0]: row[1] for row in session.connection().execute(query)}
 
 
-def list_incidents(session: Session, project: str) -> list[Incident]:
-    """The project's incidents, in the order of opening."""
-    return views(
-        session.scalars(select(IncidentRow).filter_by(project=project).order_by(IncidentRow.seq)), Incident
+def list_mutes(session: Session, project: str, monitor: str | None = None) -> list[Mute]:
+    """The mutes of the project, or of one monitor, in the order of recording."""
+    query = select(MuteRow).filter_by(project=project)
+    if monitor is not None:
+        query = query.filter_by(monitor=monitor)
+    return views(session.scalars(query.order_by(MuteRow.seq)), Mute)
+
+
+def get_mute(session: Session, project: str, id: str) -> Mute:
+    """One mute. Raises `InputError` with the nearest ids when there is none."""
+    found = find_view(session, MuteRow, (project, id), Mute)
+    if found is None:
+        ids = [one.id for one in list_mutes(session, project)]
+        raise unknown_name("mute", id, ids, none_yet="No monitor has been muted.")
+    return found
+
+
+def checked_windows(session: Session, project: str, monitor: str) -> list[str]:
+    """The keys of the windows that a monitor has looked at, in the order of recording."""
+    query = (
+        select(CheckRow.window_key)
+        .where(CheckRow.project == project, CheckRow.monitor == monitor)
+        .order_by(CheckRow.seq)
     )
+    return list(session.scalars(query))
 
 
-def list_triggers(session: Session, project: str) -> list[Trigger]:
-    """The project's triggers, in the order of raising."""
-    return views(
-        session.scalars(select(TriggerRow).filter_by(project=project).order_by(TriggerRow.seq)), Trigger
+def last_checks(session: Session, project: str) -> dict[str, str]:
+    """When each of the project's monitors was last checked (RFC 3339); those that never were are missing."""
+    query = (
+        select(CheckRow.monitor, func.max(CheckRow.recorded_at))
+        .where(CheckRow.project == project)
+        .group_by(CheckRow.monitor)
     )
+    return {row[0]: row[1] for row in session.connection().execute(query)}
 
 
-def get_incident(session: Session, project: str, id: str) -> Incident:
-    """One incident. Raises `InputError` with the nearest ids when there is none."""
-    return _get("incident", list_incidents(session, project), id)
+def newest_seen(session: Session, project: str, monitor: str, most: int) -> list[Seen]:
+    """What a monitor found in the newest `most` windows that it looked at, oldest first."""
+    if most < 1:
+        return []
+    query = (
+        select(CheckRow)
+        .filter_by(project=project, monitor=monitor)
+        # A window that is checked again and again must not push the others out.
+        .order_by(CheckRow.seq.desc())
+        .limit(most * 10)
+    )
+    newest: dict[str, Seen] = {}
+    for row in session.scalars(query):
+        if row.window_key not in newest and len(newest) < most:
+            newest[row.window_key] = seen(row.window, row.result, row.recorded_at)
+    return [*newest.values()][::-1]
 
 
-def get_trigger(session: Session, project: str, id: str) -> Trigger:
-    """One trigger. Raises `InputError` with the nearest ids when there is none."""
-    return _get("trigger", list_triggers(session, project), id)
-
-
-AnswerableT = TypeVar("AnswerableT", bound=Answerable)
-
-
-def _get(kind: str, known: list[AnswerableT], id: str) -> AnswerableT:
-    for one in known:
-        if one.id == id:
-            return one
-    raise unknown_name(kind, id, [one.id for one in known], none_yet=f"No {kind} has been recorded.")
+def seen(window: Window, result: CheckResult, checked_at: str) -> Seen:
+    """What a check found, as far as later alarms need it."""
+    return Seen(
+        window=window.key,
+        start=window.start or checked_at,
+        verdict=result.verdict,
+        drifting=frozenset(one.column for one in result.columns if one.verdict is Verdict.DRIFT),
+    )

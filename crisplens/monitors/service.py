@@ -1,68 +1,43 @@
-"""Use cases of monitors: adding one, checking a window, recording what was found.
-
-A check is three steps, so that no writer waits while data is read: load the monitor (`get_monitor`),
-look at the data (`carry_out_check`, which touches no database), record what was found (`record_check`).
-"""
+"""Use cases of monitors: adding one, changing how it decides, muting it, retiring it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import msgspec
 
-from crisplens.core.content_store import ContentStore
-from crisplens.core.decimals import check_number
+from crisplens.core.clock import parse_time, to_text
 from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
+from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.monitors.engines.by_name import get_engine
-from crisplens.monitors.engines.interface import Attachment, Engine, EngineResult, Reference
-from crisplens.monitors.events import IncidentOpened, MonitorAdded, MonitorChecked, TriggerRaised
-from crisplens.monitors.model import CheckSettings, Profile, Verdict
-from crisplens.monitors.queries import (
-    Check,
-    Incident,
-    Monitor,
-    Trigger,
-    get_incident,
-    get_monitor,
-    get_trigger,
-    list_incidents,
-    list_monitors,
+from crisplens.monitors import settings as options
+from crisplens.monitors.constraints import keep_constraints, load_constraints
+from crisplens.monitors.engines.by_name import DEFAULT_ENGINE, get_engine
+from crisplens.monitors.engines.interface import Engine
+from crisplens.monitors.events import (
+    MonitorAdded,
+    MonitorChanged,
+    MonitorMuted,
+    MonitorRetired,
+    MonitorUnmuted,
 )
-from crisplens.monitors.states import IncidentKind, Window
-from crisplens.monitors.tables import CheckRow, IncidentRow, TriggerRow
-from crisplens.registry.data.content import Bytes, digest_location
+from crisplens.monitors.model import CheckSettings, Profile
+from crisplens.monitors.queries import Monitor, Mute, get_monitor, get_mute, list_monitors
+from crisplens.monitors.schedules.model import parse_schedule
+from crisplens.monitors.schedules.windows import TimeRule, Unit, WholeRule, WindowRule, parse_window_rule
+from crisplens.monitors.states import Window
+from crisplens.monitors.tables import MuteRow
+from crisplens.registry.data.content import digest_location
 from crisplens.registry.data.tabular import open_table
 from crisplens.registry.evidence.service import add_evidence_bytes
 from crisplens.registry.models.queries import check_model
 from crisplens.registry.projects.queries import get_project
-from crisplens.registry.views import get_view, next_id
+from crisplens.registry.views import next_id
 
-DEFAULT_ENGINE = "duckdb"
 PROFILE_MEDIA_TYPE = "application/vnd.crisplens.profile+json"
-KINDS = {Verdict.DRIFT: IncidentKind.DRIFT, Verdict.BAD_DATA: IncidentKind.BAD_DATA}
-
-
-@dataclass(frozen=True)
-class CheckFindings:
-    """What `carry_out_check` found, ready to be recorded."""
-
-    monitor: Monitor
-    window: Window
-    found: EngineResult
-
-
-class CheckRecorded(msgspec.Struct, frozen=True, kw_only=True):
-    """A recorded check; `incident` and `trigger` are there when the check opened or belongs to an incident."""
-
-    check: Check
-    incident: Incident | None
-    trigger: Trigger | None
 
 
 def add_monitor(
@@ -75,21 +50,61 @@ def add_monitor(
     columns: Sequence[str] = (),
     thresholds: Mapping[str, float] | None = None,
     methods: Mapping[str, str] | None = None,
-    drift_share: float = CheckSettings().drift_share,
-    minimum_rows: int = CheckSettings().minimum_rows,
+    drift_share: float | None = None,
+    minimum_rows: int = 30,
+    tolerance: float = 0.1,
+    level: float = 0.05,
+    weights: Mapping[str, float] | None = None,
+    persistence: str | None = None,
     engine: str = DEFAULT_ENGINE,
+    constraints: str | os.PathLike[str] | None = None,
+    window: str = "whole",
+    window_every: str | None = None,
+    time_column: str = "",
+    lateness: str = "0s",
+    schedule: str | None = None,
+    zone: str = "UTC",
+    trigger: str = "automatic",
+    cool_down: int = 0,
+    owner: str = "",
+    escalate_to: str = "",
+    escalate_after: int = 24,
 ) -> Monitor:
     """Watch a model's data: profile the reference once and keep the profile as evidence.
 
     `reference` and `current` are paths or globs of CSV or Parquet files. No `columns` means all of the
-    reference's; `thresholds` and `methods` override the defaults per column; the window drifts when at
-    least `drift_share` of the columns do.
-    Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, or a
-    name that is taken.
+    reference's; `thresholds` and `methods` override the defaults per column; `CheckSettings` says when a window
+    drifts, and `Response` what follows (times in hours). `persistence` is `K/N` windows, 2/3 unless given where
+    windows come one after another. `constraints` is a file of quality constraints, or `suggest` for those of the
+    reference. `window` and its step are as `parse_window_rule` reads them, over `time_column`, whose rows may come as
+    late as `lateness`; `schedule` is a cron expression or `every 6h`. `zone` is that of both.
+    Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, a setting out of
+    its range, or a name that is taken.
     """
-    settings = _settings(columns, thresholds, methods, drift_share, minimum_rows)
+    windows = _windows(window, window_every, time_column, lateness, zone)
+    planned = parse_schedule(schedule, zone=zone) if schedule else None
+    settings = options.check_settings(
+        columns=columns,
+        thresholds=thresholds,
+        methods=methods,
+        drift_share=drift_share,
+        minimum_rows=minimum_rows,
+        tolerance=tolerance,
+        level=level,
+        weights=weights,
+        persistence=persistence,
+        comes_alone=isinstance(windows, WholeRule) and planned is None,
+    )
+    response = options.check_response(
+        trigger=trigger,
+        cool_down=cool_down,
+        owner=owner,
+        escalate_to=escalate_to,
+        escalate_after=escalate_after,
+    )
     # Reading comes before the first statement, so that no other writer waits for it.
-    window, profile = _profile_reference(os.fspath(reference), settings, get_engine(engine))
+    looked_at, profile = _profile_reference(os.fspath(reference), settings, get_engine(engine))
+    held_to = load_constraints(constraints, profile)
     get_project(work.session, work.project)
     check_name("monitor", name)
     check_model(work.session, work.project, model)
@@ -104,125 +119,169 @@ def add_monitor(
     event = MonitorAdded(
         name=name,
         model=model,
-        reference=window,
+        reference=looked_at,
         reference_profile=kept.digest,
         current=current,
         engine=engine,
         settings=settings,
+        constraints=keep_constraints(work, name, held_to),
+        windows=windows,
+        time_column=time_column,
+        schedule=planned,
+        response=response,
     )
     append(work, event)
     return get_monitor(work.session, work.project, name)
 
 
-def carry_out_check(
-    monitor: Monitor, *, evidence: ContentStore, engine: str | None = None, current: str | None = None
-) -> CheckFindings:
-    """Compare the monitor's current data (or `current`) with its reference; no database is touched.
+def change_monitor(
+    work: UnitOfWork,
+    name: str,
+    *,
+    reason: str,
+    current: str | None = None,
+    engine: str | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    methods: Mapping[str, str] | None = None,
+    drift_share: float | None = None,
+    minimum_rows: int | None = None,
+    tolerance: float | None = None,
+    level: float | None = None,
+    weights: Mapping[str, float] | None = None,
+    persistence: str | None = None,
+    constraints: str | os.PathLike[str] | None = None,
+    schedule: str | None = None,
+    zone: str | None = None,
+    trigger: str | None = None,
+    cool_down: int | None = None,
+    owner: str | None = None,
+    escalate_to: str | None = None,
+    escalate_after: int | None = None,
+) -> Monitor:
+    """Let a monitor decide, or be run, differently from now on; what is not given stays as it is.
 
-    Raises `InputError` when the data cannot be read at all, `RegistryError` when the engine fails.
+    An empty `schedule` ends it. The reference, its columns and the windows stay: what they are is what earlier
+    checks were compared by, so others need a monitor of their own. Raises `InputError` as `add_monitor`, and when
+    nothing would change or the monitor is retired.
     """
-    location = current or monitor.current
-    profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
-    chosen = get_engine(engine or monitor.engine)
-    table = open_table(monitor.reference.location) if chosen.name != DEFAULT_ENGINE else None
-    if table is not None and digest_location(monitor.reference.location).digest != monitor.reference.digest:
-        raise InputError(
-            f"the reference {monitor.reference.location} is not the data that the monitor was added with",
-            slug="reference-changed",
-            hint=f"Engine {chosen.name} needs its rows: restore the file, or use --engine {DEFAULT_ENGINE}.",
-        )
-    window = open_table(location)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        digesting = pool.submit(digest_location, location)
-        found = chosen.check(Reference(table=table, profile=profile), window, monitor.settings)
-        content = digesting.result()
-    return CheckFindings(monitor, _window(location, content, found.check.current_rows), found)
-
-
-def record_check(work: UnitOfWork, findings: CheckFindings) -> CheckRecorded:
-    """Record what a check found. Drift or bad data opens an incident, unless one is open for that cause;
-    a new drift incident raises a retraining trigger."""
-    monitor, found = findings.monitor, findings.found
-    check_id = next_id(work.session, work.project, CheckRow, "check")
-    attachments = [*found.attachments]
-    if found.current_profile is not None:
-        profile = msgspec.json.encode(found.current_profile)
-        attachments.insert(0, Attachment("profile.json", PROFILE_MEDIA_TYPE, profile))
-    digests = tuple(
-        add_evidence_bytes(
-            work, kept.content, name=f"{check_id}-{kept.name}", media_type=kept.media_type
-        ).digest
-        for kept in attachments
-    )
-    kind = KINDS.get(found.check.verdict)
-    known = _open_incident(work, monitor.name, kind) if kind else None
-    incident = (
-        known.id if known else next_id(work.session, work.project, IncidentRow, "incident") if kind else None
-    )
-    append(
-        work,
-        MonitorChecked(
-            id=check_id,
-            monitor=monitor.name,
-            window=findings.window,
-            result=found.check,
-            attachments=digests,
-            incident=incident,
-        ),
-    )
-    trigger = None
-    if kind and incident and not known:
-        trigger = _open(work, monitor, check_id, incident, kind, found.check.reason)
-    return CheckRecorded(
-        check=get_view(work.session, CheckRow, (work.project, check_id), Check),
-        incident=get_incident(work.session, work.project, incident) if incident else None,
-        trigger=get_trigger(work.session, work.project, trigger) if trigger else None,
-    )
-
-
-def _open(
-    work: UnitOfWork, monitor: Monitor, check_id: str, incident: str, kind: IncidentKind, summary: str
-) -> str | None:
-    opened = IncidentOpened(
-        id=incident, monitor=monitor.name, model=monitor.model, check_id=check_id, kind=kind, summary=summary
-    )
-    append(work, opened)
-    if kind is not IncidentKind.DRIFT:
-        return None
-    trigger = next_id(work.session, work.project, TriggerRow, "trigger")
-    reason = f"{check_id} of {monitor.name}: {summary}"
-    append(
-        work,
-        TriggerRaised(
-            id=trigger, incident=incident, monitor=monitor.name, model=monitor.model, reason=reason
-        ),
-    )
-    return trigger
-
-
-def _open_incident(work: UnitOfWork, monitor: str, kind: IncidentKind) -> Incident | None:
-    incidents = list_incidents(work.session, work.project)
-    same = (one for one in incidents if one.is_open and one.monitor == monitor and one.kind == kind)
-    return next(same, None)
-
-
-def _settings(
-    columns: Sequence[str],
-    thresholds: Mapping[str, float] | None,
-    methods: Mapping[str, str] | None,
-    drift_share: float,
-    minimum_rows: int,
-) -> CheckSettings:
-    checked = {
-        name: check_number(f"the threshold of {name}", value) for name, value in (thresholds or {}).items()
-    }
-    return CheckSettings(
-        columns=tuple(columns),
-        thresholds=checked,
-        methods=dict(methods or {}),
-        drift_share=check_number("the drift share", drift_share),
+    monitor = _in_use(work, name)
+    settings = options.changed(
+        monitor.settings,
+        thresholds=thresholds,
+        methods=methods,
+        drift_share=drift_share,
         minimum_rows=minimum_rows,
+        tolerance=tolerance,
+        level=level,
+        weights=weights,
+        persistence=persistence,
     )
+    given = {
+        "trigger": trigger,
+        "cool_down": cool_down,
+        "owner": owner,
+        "escalate_to": escalate_to,
+        "escalate_after": escalate_after,
+    }
+    known = msgspec.structs.asdict(monitor.response)
+    response = options.check_response(**{**known, **{k: v for k, v in given.items() if v is not None}})
+    profile = msgspec.json.decode(work.evidence.read(monitor.reference_profile), type=Profile)
+    get_engine(engine or monitor.engine).check_settings(profile, settings)
+    planned = monitor.schedule
+    if schedule is not None:
+        in_zone = zone or (monitor.schedule.zone if monitor.schedule else "UTC")
+        planned = parse_schedule(schedule, zone=in_zone) if schedule else None
+    held_to = load_constraints(constraints, profile)
+    event = MonitorChanged(
+        name=name,
+        current=current or monitor.current,
+        engine=engine or monitor.engine,
+        settings=settings,
+        constraints=monitor.constraints if held_to is None else keep_constraints(work, name, held_to),
+        schedule=planned,
+        response=response,
+        reason=check_text("the reason", reason),
+    )
+    if all(getattr(event, field) == getattr(monitor, field) for field in _CHANGEABLE):
+        raise InputError(f"monitor {name} is so already", slug="nothing-to-change")
+    append(work, event)
+    return get_monitor(work.session, work.project, name)
+
+
+_CHANGEABLE = ("current", "engine", "settings", "constraints", "schedule", "response")
+
+
+def retire_monitor(work: UnitOfWork, name: str, *, reason: str) -> Monitor:
+    """Run a monitor no more; what it found stays. Raises `InputError` when it is unknown or retired."""
+    _in_use(work, name)
+    append(work, MonitorRetired(name=name, reason=check_text("the reason", reason)))
+    return get_monitor(work.session, work.project, name)
+
+
+def mute_monitor(work: UnitOfWork, name: str, *, until: str, reason: str, start: str | None = None) -> Mute:
+    """Record what a monitor finds from `start` (now unless given) `until` then, and take none of it for an alarm.
+
+    A mute that starts later is a maintenance window. Raises `InputError` for an unknown or retired monitor, and a
+    time that has passed or comes before the start.
+    """
+    _in_use(work, name)
+    begin = parse_time(start) if start else work.now
+    end = parse_time(until)
+    if end <= max(begin, work.now):
+        raise InputError(
+            f"a mute from {to_text(begin)} until {to_text(end)} would be over",
+            slug="bad-time",
+            hint="It ends after it starts, and after now.",
+        )
+    id = next_id(work.session, work.project, MuteRow, "mute")
+    reason = check_text("the reason", reason)
+    append(work, MonitorMuted(id=id, monitor=name, start=to_text(begin), end=to_text(end), reason=reason))
+    return get_mute(work.session, work.project, id)
+
+
+def unmute_monitor(work: UnitOfWork, id: str, *, reason: str) -> Mute:
+    """End a mute before its time. Raises `InputError` when it is unknown or over."""
+    mute = get_mute(work.session, work.project, id)
+    if mute.ended_at or mute.end <= to_text(work.now):
+        raise InputError(f"{id} ended on {(mute.ended_at or mute.end)[:10]}", slug="not-open")
+    append(work, MonitorUnmuted(id=id, reason=check_text("the reason", reason)))
+    return get_mute(work.session, work.project, id)
+
+
+def _in_use(work: UnitOfWork, name: str) -> Monitor:
+    monitor = get_monitor(work.session, work.project, name)
+    check_in_use(monitor)
+    return monitor
+
+
+def check_in_use(monitor: Monitor) -> None:
+    """Raise `InputError` for a monitor that is retired."""
+    if monitor.retired_at is not None:
+        raise InputError(
+            f"monitor {monitor.name} was retired on {monitor.retired_at[:10]}: {monitor.retired_reason}",
+            slug="not-open",
+            hint="Add another one.",
+        )
+
+
+def _windows(window: str, step: str | None, column: str, lateness: str, zone: str) -> WindowRule:
+    timed = isinstance(rule := _rule(window, step, lateness, zone), TimeRule)
+    if timed and not column:
+        raise InputError(
+            f"windows of {window} need a time column",
+            slug="bad-window",
+            hint="Name the column that says when a row belongs to: --time-column NAME.",
+        )
+    if column and not timed:
+        raise InputError(f"windows of kind {window!r} have no time column", slug="bad-window")
+    return rule
+
+
+def _rule(window: str, step: str | None, lateness: str, zone: str) -> WindowRule:
+    if window not in frozenset(Unit):
+        # The zone is then the schedule's alone.
+        zone = "UTC"
+    return parse_window_rule(window, every=step, zone=zone, lateness=lateness)
 
 
 def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -> tuple[Window, Profile]:
@@ -231,8 +290,7 @@ def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -
     content = digest_location(location)
     profile = profile_reference(open_table(location), settings.columns)
     engine.check_settings(profile, settings)
-    return _window(location, content, profile.rows), profile
-
-
-def _window(location: str, content: Bytes, rows: int) -> Window:
-    return Window(location=location, digest=content.digest, size=content.size, files=content.files, rows=rows)
+    window = Window(
+        location=location, digest=content.digest, size=content.size, files=content.files, rows=profile.rows
+    )
+    return window, profile

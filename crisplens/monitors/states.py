@@ -1,36 +1,27 @@
-"""What a check looked at, and the states that incidents and triggers go through."""
+"""What a check looked at. Pure."""
 
 from __future__ import annotations
-
-from enum import StrEnum
 
 import msgspec
 
 
-class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """Data that was looked at: where, as the user named it, and a digest over its files' content."""
+class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Data that was looked at: where, as the user named it, and a digest over its files' content.
+
+    `start` and `end` (RFC 3339) bound a window of time, end not included; `name` is that of one that is a file or
+    a run of rows.
+    """
 
     location: str
     digest: str
     size: int
     files: int
     rows: int
+    start: str | None = None
+    end: str | None = None
+    name: str = ""
 
-
-class IncidentKind(StrEnum):
-    """Why an incident was opened."""
-
-    DRIFT = "drift"
-    BAD_DATA = "bad-data"
-
-
-class State(StrEnum):
-    """Where an incident or trigger stands. Only triggers are dismissed."""
-
-    OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
-    DISMISSED = "dismissed"
-
-
-OPEN_STATES = frozenset({State.OPEN, State.ACKNOWLEDGED})
+    @property
+    def key(self) -> str:
+        """What tells this window from others of its monitor: its time, its name, or its content."""
+        return f"{self.start}/{self.end}" if self.end else self.name or self.digest

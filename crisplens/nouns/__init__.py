@@ -32,6 +32,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "monitor": ("monitors", "Monitors"),
     "incident": ("monitors", "Incidents"),
     "trigger": ("monitors", "Triggers"),
+    "notification": ("notifications", "Notifications"),
     "report": ("reports", "Reports"),
     "audit": ("audit", "Audit"),
 }

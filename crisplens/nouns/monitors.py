@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from crisplens.binding import Command, Noun, ProjectQuery
+from crisplens.core import clock
+from crisplens.core.errors import CrisplensError, InputError
 from crisplens.lifecycle import doors
-from crisplens.monitors import answers
+from crisplens.monitors import checking, due
 from crisplens.monitors import queries as monitor_queries
 from crisplens.monitors import service as monitors
+from crisplens.monitors.checking import CheckFindings, CheckRecorded
+from crisplens.monitors.incidents import queries as incident_queries
+from crisplens.monitors.incidents import service as incidents
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+    from crisplens.monitors.engines.interface import Rows
+    from crisplens.monitors.queries import Monitor
+
+
+class DueRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did for one monitor: its checks, how many windows wait for the next run, and what stopped it."""
+
+    monitor: str
+    checks: tuple[CheckRecorded, ...] = ()
+    waiting: int = 0
+    failure: str = ""
 
 
 class Monitors(Noun):
@@ -20,40 +40,130 @@ class Monitors(Noun):
     _registry: Registry
 
     add = Command(monitors.add_monitor)
+    change = Command(monitors.change_monitor)
+    retire = Command(monitors.retire_monitor)
+    mute = Command(monitors.mute_monitor)
+    unmute = Command(monitors.unmute_monitor)
+    mutes = ProjectQuery(monitor_queries.list_mutes)
     list = ProjectQuery(monitor_queries.list_monitors)
     history = ProjectQuery(monitor_queries.list_checks)
-    _get = ProjectQuery(monitor_queries.get_monitor)
+    get = ProjectQuery(monitor_queries.get_monitor)
+    _checked_windows = ProjectQuery(monitor_queries.checked_windows)
+    _last_checks = ProjectQuery(monitor_queries.last_checks)
 
     def run(
         self, name: str, *, engine: str | None = None, current: str | None = None
-    ) -> monitors.CheckRecorded:
-        """Check a monitor's current data (or `current`) now, and record what was found.
+    ) -> checking.CheckRecorded:
+        """Check a monitor now, and record what was found: its oldest window that was not checked, or `current`.
 
-        Raises `InputError` when the data cannot be read at all, `RegistryError` when the engine fails.
+        Raises `InputError` when the data cannot be read at all or no window is due, `RegistryError` when the engine
+        fails.
         """
         self._registry.actor  # noqa: B018  (refuse before the work, not after it)
-        found = monitors.carry_out_check(
-            self._get(name),
-            evidence=self._registry.configuration.open_evidence(),
-            engine=engine,
-            current=current,
-        )
+        monitor = self.get(name)
+        monitors.check_in_use(monitor)
+        rows = None if current else self._oldest_window(monitor)
+        found = self._look(monitor, engine=engine, current=current, rows=rows)
         with self._registry.writing() as work:
-            return monitors.record_check(work, found)
+            return checking.record_check(work, found)
+
+    def run_due(
+        self,
+        name: str | None = None,
+        *,
+        most: int = due.MOST_WINDOWS,
+        progress: Callable[[DueRun], None] | None = None,
+    ) -> tuple[DueRun, ...]:
+        """Check what is due: the monitors whose schedule says so, or the windows of monitor `name`.
+
+        Each window is checked once, those that were missed in order, at most `most` of a monitor. Data that cannot
+        be read is recorded as bad data when a schedule asked for it. One monitor's failure keeps no other from being
+        checked: it is in its `DueRun`. `progress` is told of each run as it ends.
+        """
+        self._registry.actor  # noqa: B018
+        now = clock.now()
+        done: tuple[DueRun, ...] = ()
+        for monitor, moment in self._chosen(name, now):
+            done += (self._run_windows(monitor, moment, now, most),)
+            if progress:
+                progress(done[-1])
+        return done
+
+    def _chosen(self, name: str | None, now: datetime) -> Iterator[tuple[Monitor, datetime | None]]:
+        """The monitors to run, each with the moment that its schedule asked for."""
+        if name is not None:
+            monitors.check_in_use(self.get(name))
+            yield self.get(name), None
+            return
+        last = self._last_checks()
+        for monitor in self.list():
+            moment = due.due_moment(monitor, last.get(monitor.name), now)
+            if moment is not None:
+                yield monitor, moment
+
+    def _run_windows(self, monitor: Monitor, moment: datetime | None, now: datetime, most: int) -> DueRun:
+        checks: list[CheckRecorded] = []
+        try:
+            found = due.due_rows(monitor, self._checked_windows(monitor.name), now, most=most)
+            for rows in found.rows:
+                checks += self._record_once(self._look(monitor, rows=rows), moment)
+        except InputError as error:
+            if moment is not None:
+                checks += self._record_once(checking.unreadable(monitor, error), moment)
+            return DueRun(monitor=monitor.name, checks=tuple(checks), failure=error.message)
+        except CrisplensError as error:
+            return DueRun(monitor=monitor.name, checks=tuple(checks), failure=error.message)
+        return DueRun(monitor=monitor.name, checks=tuple(checks), waiting=found.waiting)
+
+    def _record_once(self, found: CheckFindings, moment: datetime | None) -> tuple[CheckRecorded, ...]:
+        with self._registry.writing() as work:
+            if checking.is_recorded(work, found, since=moment):
+                return ()
+            return (checking.record_check(work, found),)
+
+    def _look(
+        self,
+        monitor: Monitor,
+        *,
+        engine: str | None = None,
+        current: str | None = None,
+        rows: Rows | None = None,
+    ) -> CheckFindings:
+        evidence = self._registry.configuration.open_evidence()
+        return checking.carry_out_check(
+            monitor, evidence=evidence, engine=engine, current=current, rows=rows, now=clock.now()
+        )
+
+    def _oldest_window(self, monitor: Monitor) -> Rows:
+        found = due.due_rows(monitor, self._checked_windows(monitor.name), clock.now(), most=1)
+        if not found.rows:
+            raise InputError(
+                f"no window of {monitor.name} is complete and not yet checked",
+                slug="nothing-due",
+                hint=f"`crisplens monitor history {monitor.name}` lists those that were checked.",
+            )
+        return found.rows[0]
 
 
 class Incidents(Noun):
     """`crisplens incident`"""
 
-    acknowledge = Command(answers.acknowledge_incident)
-    resolve = Command(answers.resolve_incident)
-    list = ProjectQuery(monitor_queries.list_incidents)
+    acknowledge = Command(incidents.acknowledge_incident)
+    assign = Command(incidents.assign_incident)
+    escalate = Command(incidents.escalate_incident)
+    link = Command(incidents.link_incident)
+    resolve = Command(incidents.resolve_incident)
+    escalate_overdue = Command(checking.escalate_overdue)
+    list = ProjectQuery(incident_queries.list_incidents)
+    get = ProjectQuery(incident_queries.get_incident)
 
 
 class Triggers(Noun):
     """`crisplens trigger`"""
 
-    acknowledge = Command(answers.acknowledge_trigger)
+    raise_ = Command(incidents.raise_trigger)
+    acknowledge = Command(incidents.acknowledge_trigger)
     resolve = Command(doors.resolve_trigger)
-    dismiss = Command(answers.dismiss_trigger)
-    list = ProjectQuery(monitor_queries.list_triggers)
+    dismiss = Command(incidents.dismiss_trigger)
+    list = ProjectQuery(incident_queries.list_triggers)
+    get = ProjectQuery(incident_queries.get_trigger)

@@ -57,11 +57,11 @@ def drift_chart(story: MonitorStory) -> Markup:
     if not story.checks:
         return _NOTHING
     step = 100 / max(len(story.checks), 8)
-    limit = TOP + _PLOT * (1 - story.checks[-1].drift_share)
-    parts = [
-        Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(TOP + _PLOT),
-        Markup('<line class="limit" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(limit),
-    ]
+    parts = [Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(TOP + _PLOT)]
+    share = story.checks[-1].drift_share
+    if share is not None:
+        limit = TOP + _PLOT * (1 - share)
+        parts.append(Markup('<line class="limit" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(limit))
     for place, check in enumerate(story.checks):
         x, size = (place + 0.5) * step, _PLOT * (check.share or 0)
         kind = {Verdict.DRIFT: "drift", Verdict.BAD_DATA: "bad"}.get(check.verdict, "calm")

@@ -9,7 +9,7 @@ import msgspec
 from crisplens.ledger.queries import TreeHead
 from crisplens.ledger.verdict import Finding
 from crisplens.lifecycle.status import StaleApproval
-from crisplens.monitors.queries import Incident, Trigger
+from crisplens.monitors.incidents.queries import Incident, Trigger
 from crisplens.registry.deployments.model import Variant
 from crisplens.registry.projects.queries import Goal, Kpi, Project
 from crisplens.reports.governance_content import (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from crisplens.lifecycle.record import ProjectRecord
-from crisplens.monitors.model import BAD_VERDICTS, CheckResult, ColumnCheck, Verdict
-from crisplens.monitors.queries import Check, Monitor
+from crisplens.monitors.incidents.model import Response
+from crisplens.monitors.model import BAD_VERDICTS, CheckResult, CheckSettings, ColumnCheck, Verdict
+from crisplens.monitors.queries import Check, Monitor, Mute
+from crisplens.monitors.schedules.model import schedule_text
+from crisplens.monitors.schedules.windows import FileRule, RowsRule, TimeRule
 from crisplens.reports.record_content import CheckEntry, ColumnHistory, MonitorStory
 
 # More cannot be read in one picture, and the report has to stay small enough to send.
@@ -14,7 +17,10 @@ MOST_COLUMNS = 120
 
 def monitor_stories(record: ProjectRecord) -> tuple[MonitorStory, ...]:
     """The project's monitors, by name."""
-    return tuple(_story(monitor, _of(record, monitor)) for monitor in record.monitors)
+    return tuple(
+        _story(monitor, _of(record, monitor), [one for one in record.mutes if one.monitor == monitor.name])
+        for monitor in record.monitors
+    )
 
 
 def unlisted_checks(record: ProjectRecord) -> list[Check]:
@@ -27,13 +33,17 @@ def _of(record: ProjectRecord, monitor: Monitor) -> list[Check]:
     return [check for check in record.checks if check.monitor == monitor.name]
 
 
-def _story(monitor: Monitor, checks: list[Check]) -> MonitorStory:
+def _story(monitor: Monitor, checks: list[Check], mutes: list[Mute]) -> MonitorStory:
     listed = checks[-MOST_CHECKS:]
     latest = sorted(checks[-1].result.columns, key=_urgency) if checks else []
     columns = [column.column for column in latest[:MOST_COLUMNS]]
     verdicts = [{column.column: column.verdict for column in check.result.columns} for check in listed]
     return MonitorStory(
         monitor=monitor,
+        rule=_rule(monitor.settings),
+        response=_response(monitor.response),
+        planned=_planned(monitor),
+        mutes=tuple(mutes),
         checks=tuple(map(_check, listed)),
         earlier=len(checks) - len(listed),
         history=tuple(
@@ -67,9 +77,54 @@ def _check(check: Check) -> CheckEntry:
         checked=check.result.checked,
         share=_share(check.result),
         drift_share=check.result.drift_share,
+        violations=check.violations,
+        decision=check.decision.reason,
         incident=check.incident,
     )
 
 
 def _share(result: CheckResult) -> float | None:
     return result.drifted / result.checked if result.checked else None
+
+
+def _rule(settings: CheckSettings) -> str:
+    if settings.drift_share is None:
+        drifts = (
+            f"a column drifts when its effect (Cohen's w) is larger than {settings.tolerance:g}, at a false discovery "
+            f"rate of {settings.level:.3g}"
+        )
+        subject = "the same column drifts"
+    else:
+        drifts = f"a window drifts when at least {settings.drift_share * 100:.3g}% of its columns do"
+        subject = "drift shows"
+    again = (
+        "" if settings.of == 1 else f"; an alarm when {subject} in {settings.needed} of {settings.of} windows"
+    )
+    return f"{drifts}{again}; columns with fewer than {settings.minimum_rows:,} values are not compared"
+
+
+def _response(response: Response) -> str:
+    drift = {
+        "automatic": "drift raises a retraining trigger",
+        "ask": "a person decides whether to retrain",
+        "never": "no retraining is asked for",
+    }[response.trigger]
+    rest = f", at most one in {response.cool_down} hours" if response.cool_down else ""
+    owner = f"; {response.owner} answers for incidents" if response.owner else ""
+    up = f"; {response.escalate_to} after {response.escalate_after} hours" if response.escalate_to else ""
+    return f"{drift}{rest}{owner}{up}"
+
+
+def _planned(monitor: Monitor) -> str:
+    when = "" if monitor.schedule is None else f"{schedule_text(monitor.schedule)} ({monitor.schedule.zone})"
+    match monitor.windows:
+        case TimeRule(length=length, every=every):
+            step = "" if every == length else f" every {every}"
+            what = f"windows of {length}{step} by {monitor.time_column}"
+        case FileRule():
+            what = "each new file"
+        case RowsRule(rows=rows):
+            what = f"each {rows:,} rows"
+        case _:
+            what = "all current data" if when else ""
+    return ", ".join(filter(None, (what, when)))

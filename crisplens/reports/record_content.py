@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from crisplens.monitors.model import ColumnCheck, Verdict
-from crisplens.monitors.queries import Monitor
+from crisplens.monitors.quality.model import Violation
+from crisplens.monitors.queries import Monitor, Mute
 from crisplens.registry.data.queries import DatasetVersion, DataSource
 from crisplens.registry.deployments.queries import Deployment
 from crisplens.registry.evidence.queries import Evidence
@@ -103,7 +104,9 @@ class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
     drifted: int
     checked: int
     share: float | None
-    drift_share: float
+    drift_share: float | None
+    violations: tuple[Violation, ...]
+    decision: str
     incident: str | None
 
 
@@ -117,10 +120,15 @@ class ColumnHistory(msgspec.Struct, frozen=True, kw_only=True):
 class MonitorStory(msgspec.Struct, frozen=True, kw_only=True):
     """A monitor's newest checks in time order, its columns over them, and the latest check in full.
 
-    `earlier` counts the checks before those listed, `more_columns` the columns beyond those listed.
+    `earlier` counts the checks before those listed, `more_columns` the columns beyond those listed. `rule` says when
+    it alarms, `response` what follows, `planned` what is checked when; each in words.
     """
 
     monitor: Monitor
+    rule: str
+    response: str
+    planned: str
+    mutes: tuple[Mute, ...]
     checks: tuple[CheckEntry, ...]
     earlier: int
     history: tuple[ColumnHistory, ...]

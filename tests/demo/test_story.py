@@ -12,7 +12,7 @@ from crisplens.cli.main import main
 from crisplens.demo import data
 from crisplens.demo.story import PROJECT, run_story
 from crisplens.monitors.engines.by_name import get_engine
-from crisplens.monitors.engines.interface import Reference
+from crisplens.monitors.engines.interface import Reference, Rows
 from crisplens.monitors.model import CheckSettings
 from crisplens.registry.data.tabular import open_table
 
@@ -84,7 +84,7 @@ def test_both_engines_give_the_same_verdicts(told: Path, window: str) -> None:
     table = open_table(str(told / "data/train.csv"))
     reference = Reference(table=table, profile=profile_reference(table, data.INPUTS))
     settings = CheckSettings(columns=data.INPUTS, drift_share=0.25)
-    current = open_table(str(told / "data" / f"{window}.csv"))
+    current = Rows(open_table(str(told / "data" / f"{window}.csv")))
     ours, theirs = (
         get_engine(name).check(reference, current, settings).check for name in ("duckdb", "evidently")
     )

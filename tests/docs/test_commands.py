@@ -57,6 +57,8 @@ def make_files(folder: Path) -> Path:
             name = re.search(r"^(?:policy|catalogue): (\S+)", text)
             assert name
             (folder / f"{name[1]}.yaml").write_text(text, encoding="utf-8")
+    (constraints,) = YAML.findall((ROOT / "docs/drift.md").read_text("utf-8"))
+    (folder / "constraints.yaml").write_text(constraints, encoding="utf-8")
     return folder
 
 
@@ -112,6 +114,11 @@ def test_evidence_page_forgets_what_it_says(after_readme: Path) -> None:
 @pytest.mark.parametrize(("document", "count"), [("docs/governance.md", 38), ("docs/catalogues.md", 10)])
 def test_governance_pages_run(document: str, count: int, after_readme: Path) -> None:
     assert run_all(document, after_readme) == count
+
+
+@pytest.mark.end_to_end
+def test_drift_page_schedules_mutes_and_holds_data_to_constraints(after_readme: Path) -> None:
+    assert run_all("docs/drift.md", after_readme) == 8
 
 
 @pytest.mark.end_to_end

@@ -109,7 +109,7 @@ def test_upgrade_installs_every_trigger_and_a_missing_one_can_be_put_back(bare: 
 
 
 @pytest.mark.stored
-@pytest.mark.parametrize("revision", ["0004", "9999", "abc", " "])
+@pytest.mark.parametrize("revision", ["0005", "9999", "abc", " "])
 def test_a_revision_that_is_newer_or_unknown_is_refused(bare: Registry, revision: str) -> None:
     set_revision(bare.engine, revision)
     url = bare.engine.url.render_as_string(hide_password=False)
@@ -128,7 +128,7 @@ def test_a_revision_that_is_newer_or_unknown_is_refused(bare: Registry, revision
 def test_an_older_revision_is_refused_with_the_command_to_run(
     bare: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "HEAD", "0004")
+    monkeypatch.setattr(migrations, "HEAD", "0005")
     with bare.engine.connect() as connection, pytest.raises(RegistryError) as caught:
         migrations.check_schema(connection)
     assert caught.value.slug == "schema-too-old"

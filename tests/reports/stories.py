@@ -21,9 +21,10 @@ from crisplens.lifecycle import approvals, cycles, doors, projects
 from crisplens.lifecycle import service as lifecycle
 from crisplens.lifecycle.phases import get_phase
 from crisplens.migrations import upgrade
-from crisplens.monitors import answers
+from crisplens.monitors import checking
 from crisplens.monitors import service as monitors
 from crisplens.monitors.engines.interface import EngineResult
+from crisplens.monitors.incidents import service as answers
 from crisplens.monitors.model import CheckResult, ColumnCheck, ColumnKind, Profile, Verdict
 from crisplens.monitors.queries import get_monitor
 from crisplens.monitors.states import Window
@@ -131,10 +132,10 @@ def record_check(
         window = Window(
             location="windows/*.parquet", digest="sha256:" + "ab" * 32, size=990_000, files=2, rows=12_500
         )
-        found = monitors.CheckFindings(
+        found = checking.CheckFindings(
             get_monitor(work.session, work.project, monitor), window, EngineResult(result, profile)
         )
-        return monitors.record_check(work, found)
+        return checking.record_check(work, found)
 
     return registry.do(command, by="ci@example.org", **where)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from crisplens.core.errors import InputError
 from crisplens.core.names import nearest, unknown_name
-from crisplens.monitors import decisions, profiles, scores
+from crisplens.monitors import decisions, effects, profiles, scores
 from crisplens.monitors.model import (
     CategoricalProfile,
     CheckResult,
@@ -37,23 +35,12 @@ class Pair:
 def watched_columns(reference: Profile, settings: CheckSettings, methods: Collection[str]) -> tuple[str, ...]:
     """The columns to check, in order; `InputError` for settings that cannot hold for this reference."""
     known = [column.name for column in reference.columns]
-    for name in [*settings.columns, *settings.thresholds, *settings.methods]:
+    for name in [*settings.columns, *settings.thresholds, *settings.methods, *settings.weights]:
         if name not in known:
             raise unknown_name("column of the reference", name, known)
     for method in settings.methods.values():
         if method not in methods:
             raise unknown_name("drift method", method, methods)
-    if not 0 < settings.drift_share <= 1:
-        raise InputError(
-            f"the drift share {settings.drift_share:g} is not above 0 and at most 1", slug="bad-setting"
-        )
-    if settings.minimum_rows < 1:
-        raise InputError(f"the minimum of rows is {settings.minimum_rows}, not 1 or more", slug="bad-setting")
-    for name, threshold in settings.thresholds.items():
-        if not (math.isfinite(threshold) and threshold >= 0):
-            raise InputError(
-                f"the threshold of {name!r} is {threshold}, not a number of 0 or more", slug="bad-setting"
-            )
     return tuple(dict.fromkeys(settings.columns)) or tuple(known)
 
 
@@ -134,6 +121,7 @@ def scored(
         score=score,
         threshold=threshold,
         verdict=Verdict.DRIFT if drift else Verdict.NO_DRIFT,
+        beyond=drift,
         reason=f"The {about}{method} {what} {score:.4g} against the threshold {threshold:g} "
         f"means {'drift' if drift else 'no drift'}.",
         approximate=approximate,
@@ -147,11 +135,20 @@ def result(
     reference: Profile,
     current: Profile,
     watched: Sequence[str],
+    pairs: Mapping[str, Pair],
     checks: Mapping[str, ColumnCheck],
     settings: CheckSettings,
 ) -> CheckResult:
     """The result of a check, with the window's verdict, the columns in the order they are watched."""
     columns = tuple(checks[name] for name in watched)
+    if settings.drift_share is None:
+        # A threshold that someone set decides for its column.
+        judged = {name: pair for name, pair in pairs.items() if name not in settings.thresholds}
+        found = {
+            name: effects.effect(pair.reference, pair.current, tolerance=settings.tolerance)
+            for name, pair in judged.items()
+        }
+        columns = decisions.judge_effects(columns, found, settings)
     verdict, reason = decisions.decide(columns, settings, current_rows=current.rows)
     drifted, checked = decisions.count_checked(columns)
     return CheckResult(

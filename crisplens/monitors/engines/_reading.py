@@ -8,8 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from crisplens.core.clock import to_text
+from crisplens.core.errors import InputError
+from crisplens.core.names import unknown_name
+from crisplens.monitors.engines.interface import Slice, TimeSlice
 from crisplens.registry.data import tabular
-from crisplens.registry.data.tabular import Column, Table
+from crisplens.registry.data.tabular import Column, Table, quote_name, quote_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -46,8 +50,9 @@ def opened(
     text: Sequence[str] = (),
     needed: Sequence[str] | None = None,
     expected: Mapping[str, str] | None = None,
+    only: Slice | None = None,
 ) -> Iterator[tuple[DuckDBPyConnection, str, tuple[Column, ...]]]:
-    """A connection, SQL for the table's rows, and its columns.
+    """A connection, SQL for the table's rows (those of the slice `only`), and its columns.
 
     A CSV is first read as the types that are `expected` of its columns; then as those guessed from its first
     rows; and where a value does not fit these, once more as those guessed from all.
@@ -56,21 +61,25 @@ def opened(
     connection = tabular.connect()
     try:
         with tabular.duckdb_errors(table):
+            if isinstance(only, TimeSlice):
+                connection.execute(f"SET TimeZone = {quote_text(only.zone)}")
+            elif only is not None:
+                connection.execute("SET preserve_insertion_order = true")
             typed = tabular.expected_columns(table, expected or {})
-            if typed and _fits(connection, table, typed, text, needed):
+            if typed and _fits(connection, table, typed, text, needed, only):
                 yield connection, "read_once", typed
                 return
             found = tabular.table_columns(connection, table, text=text)
             if table.format == "parquet":
-                yield connection, tabular.relation_sql(table), found
+                yield connection, slice_sql(tabular.relation_sql(table), found, only), found
                 return
             try:
-                found = _read_csv(connection, table, found, text, needed)
+                found = _read_csv(connection, table, found, text, needed, only)
             except Exception as error:
                 if not tabular.is_type_misfit(error):
                     raise
                 whole = tabular.table_columns(connection, table, text=text, whole=True)
-                found = _read_csv(connection, table, whole, text, needed, whole=True)
+                found = _read_csv(connection, table, whole, text, needed, only, whole=True)
             yield connection, "read_once", found
     finally:
         connection.close()
@@ -82,10 +91,11 @@ def _fits(
     typed: tuple[Column, ...],
     text: Sequence[str],
     needed: Sequence[str] | None,
+    only: Slice | None,
 ) -> bool:
     """Read a CSV as columns of these types; False when a value does not fit."""
     try:
-        _read_csv(connection, table, typed, text, needed)
+        _read_csv(connection, table, typed, text, needed, only)
     except Exception as error:
         if not tabular.is_type_misfit(error):
             raise
@@ -99,10 +109,45 @@ def _read_csv(
     found: tuple[Column, ...],
     text: Sequence[str],
     needed: Sequence[str] | None,
+    only: Slice | None,
     *,
     whole: bool = False,
 ) -> tuple[Column, ...]:
     wanted = [tabular.quote_name(c.name) for c in found if needed is None or c.name in needed] or ["1 AS one"]
-    relation = tabular.relation_sql(table, text=text, whole=whole, typed=found)
+    relation = slice_sql(tabular.relation_sql(table, text=text, whole=whole, typed=found), found, only)
     connection.execute(f"CREATE OR REPLACE TABLE read_once AS SELECT {', '.join(wanted)} FROM {relation}")
     return found
+
+
+def slice_sql(relation: str, columns: Sequence[Column], only: Slice | None) -> str:
+    """SQL for the rows of a slice. Raises `InputError` when its column is not there or holds no times."""
+    if only is None:
+        return relation
+    if not isinstance(only, TimeSlice):
+        return f"(SELECT * FROM {relation} LIMIT {only.end - only.start} OFFSET {only.start})"
+    value, bound = time_sql(only.column, columns)
+    start, end = (f"TIMESTAMPTZ {quote_text(to_text(moment))}{bound}" for moment in (only.start, only.end))
+    return f"(SELECT * FROM {relation} WHERE {value} >= {start} AND {value} < {end})"
+
+
+def time_sql(name: str, columns: Sequence[Column]) -> tuple[str, str]:
+    """SQL for a column's times, and what a TIMESTAMPTZ is cast to for comparing with them.
+
+    Columns of times are compared as they are, so that Parquet files need not be read where nothing is. Raises
+    `InputError` when there is no such column, or it holds no times.
+    """
+    kinds = {column.name: column.type for column in columns}
+    if name not in kinds:
+        raise unknown_name("time column", name, kinds)
+    quoted, kind = quote_name(name), kinds[name]
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return quoted, ""
+    if kind.startswith("TIMESTAMP") or kind == "DATE":
+        return quoted, "::TIMESTAMP"
+    if kind == "VARCHAR":
+        return f"TRY_CAST({quoted} AS TIMESTAMPTZ)", ""
+    raise InputError(
+        f"the time column {name!r} holds {kind}, not times",
+        slug="bad-window",
+        hint="Accepted: timestamps, dates, and text in ISO 8601.",
+    )

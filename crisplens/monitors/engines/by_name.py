@@ -5,7 +5,10 @@ from __future__ import annotations
 from crisplens.core.names import unknown_name
 from crisplens.monitors.engines.interface import Engine
 
+DEFAULT_ENGINE = "duckdb"
 ENGINES = ("duckdb", "evidently")
+# Those that read the reference's rows anew; the others need its profile only.
+REFERENCE_ROWS_NEEDED = frozenset({"evidently"})
 
 
 def get_engine(name: str) -> Engine:

@@ -10,7 +10,7 @@ from crisplens.core.names import unknown_name
 from crisplens.monitors import profiles, scores
 from crisplens.monitors.engines import _columns, _sql
 from crisplens.monitors.engines._reading import each_column, opened
-from crisplens.monitors.engines.interface import EngineResult, Reference
+from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice, TimeSlice
 from crisplens.monitors.model import (
     CategoricalProfile,
     CheckSettings,
@@ -40,10 +40,10 @@ class DuckdbEngine:
         _check_kinds(reference, settings)
         return watched
 
-    def check(self, reference: Reference, current: Table, settings: CheckSettings) -> EngineResult:
+    def check(self, reference: Reference, current: Rows, settings: CheckSettings) -> EngineResult:
         """Compare `current` with the reference's profile; see `Engine.check`."""
         watched = self.check_settings(reference.profile, settings)
-        window = profile_current(current, reference.profile, watched)
+        window = profile_rows(current, reference.profile, watched)
         pairs, checks = _columns.pair_up(reference.profile, window, watched, settings)
         for name, pair in pairs.items():
             distinct = scores.distinct_values(pair.reference, pair.current)
@@ -59,7 +59,7 @@ class DuckdbEngine:
                 drift=scores.METHODS[method].drifts(score.value, threshold),
                 approximate=score.approximate,
             )
-        result = _columns.result(self.name, reference.profile, window, watched, checks, settings)
+        result = _columns.result(self.name, reference.profile, window, watched, pairs, checks, settings)
         return EngineResult(check=result, current_profile=window)
 
 
@@ -84,14 +84,26 @@ def profile_reference(table: Table, columns: Sequence[str] = ()) -> Profile:
     return Profile(rows=rows, columns=profiled, other_columns=tuple(n for n in by_name if n not in chosen))
 
 
-def profile_current(table: Table, reference: Profile, columns: Sequence[str] = ()) -> Profile:
+def profile_rows(rows: Rows, reference: Profile, columns: Sequence[str] = ()) -> Profile:
+    """The profile of a window's rows on the reference's edges, made in the fastest way that there is for them."""
+    from crisplens.monitors.engines import arrow_engine
+
+    if rows.only is None and arrow_engine.applies(rows.table) and arrow_engine.pays(rows.table):
+        return arrow_engine.profile_current(rows.table, reference, columns)
+    return profile_current(rows.table, reference, columns, only=rows.only)
+
+
+def profile_current(
+    table: Table, reference: Profile, columns: Sequence[str] = (), *, only: Slice | None = None
+) -> Profile:
     """The window's profile on the reference's edges; columns that the window lacks are left out of it."""
     watched = [column for column in reference.columns if not columns or column.name in columns]
     # A CSV window whose text happens to look like numbers is still text.
     text = [c.name for c in watched if isinstance(c, CategoricalProfile) and c.family is Family.TEXT]
-    names = [column.name for column in watched]
+    times = [only.column] if isinstance(only, TimeSlice) else []
+    names = [*(column.name for column in watched), *times]
     types = {column.name: column.type for column in watched}
-    with opened(table, text=text, needed=names, expected=types) as (connection, relation, found):
+    with opened(table, text=text, needed=names, expected=types, only=only) as (connection, relation, found):
         by_name = {column.name: column for column in found}
         rows = _sql.row_count(connection, relation)
         present = [column for column in watched if column.name in by_name]

@@ -18,11 +18,20 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crisplens.core.clock import parse_time, to_text
 from crisplens.core.errors import InputError, RegistryError
 from crisplens.monitors.engines import _columns, _sql
 from crisplens.monitors.engines._reading import opened
 from crisplens.monitors.engines.duckdb_engine import profile_current
-from crisplens.monitors.engines.interface import Attachment, EngineResult, Reference
+from crisplens.monitors.engines.interface import (
+    Attachment,
+    EngineResult,
+    Reference,
+    Rows,
+    RowSlice,
+    Slice,
+    TimeSlice,
+)
 from crisplens.monitors.model import CheckSettings, ColumnCheck, ColumnKind, Family, Profile, Verdict
 from crisplens.registry.data.tabular import Table, quote_name
 
@@ -66,7 +75,7 @@ class EvidentlyEngine:
         """The columns to watch; see `Engine.check_settings`."""
         return _columns.watched_columns(reference, settings, METHODS)
 
-    def check(self, reference: Reference, current: Table, settings: CheckSettings) -> EngineResult:
+    def check(self, reference: Reference, current: Rows, settings: CheckSettings) -> EngineResult:
         """Compare `current` with the reference's table; see `Engine.check`."""
         if reference.table is None:
             raise InputError(
@@ -75,15 +84,15 @@ class EvidentlyEngine:
                 hint="Give the reference's file, or use the duckdb engine.",
             )
         watched = self.check_settings(reference.profile, settings)
-        window = profile_current(current, reference.profile, watched)
+        window = profile_current(current.table, reference.profile, watched, only=current.only)
         pairs, checks = _columns.pair_up(reference.profile, window, watched, settings)
         attachments: tuple[Attachment, ...] = ()
         if pairs:
-            answer, report = self._ask(_request(reference.table, current, pairs, settings))
+            answer, report = self._ask(_request(Rows(reference.table), current, pairs, settings))
             for name, pair in pairs.items():
                 checks[name] = _check(name, pair, answer[name])
             attachments = (Attachment("evidently-report.html", "text/html", report),)
-        result = _columns.result(self.name, reference.profile, window, watched, checks, settings)
+        result = _columns.result(self.name, reference.profile, window, watched, pairs, checks, settings)
         return EngineResult(check=result, current_profile=window, attachments=attachments)
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], bytes]:
@@ -131,16 +140,16 @@ def require_evidently() -> None:
 
 
 def _request(
-    reference: Table, current: Table, pairs: dict[str, _columns.Pair], settings: CheckSettings
+    reference: Rows, current: Rows, pairs: dict[str, _columns.Pair], settings: CheckSettings
 ) -> dict[str, Any]:
     return {
-        "reference": _table_as_json(reference),
-        "current": _table_as_json(current),
+        "reference": _rows_as_json(reference),
+        "current": _rows_as_json(current),
         "columns": {name: pair.kind.value for name, pair in pairs.items()},
         "text": [name for name, pair in pairs.items() if _is_text(pair)],
         "thresholds": {name: settings.thresholds[name] for name in pairs if name in settings.thresholds},
         "methods": {name: settings.methods[name] for name in pairs if name in settings.methods},
-        "drift_share": settings.drift_share,
+        "drift_share": settings.drift_share or 0.5,
     }
 
 
@@ -148,8 +157,22 @@ def _is_text(pair: _columns.Pair) -> bool:
     return getattr(pair.reference, "family", None) is Family.TEXT
 
 
-def _table_as_json(table: Table) -> dict[str, Any]:
-    return {"pattern": table.pattern, "files": [str(file) for file in table.files], "format": table.format}
+def _rows_as_json(rows: Rows) -> dict[str, Any]:
+    table, only = rows.table, rows.only
+    given = {"pattern": table.pattern, "files": [str(file) for file in table.files], "format": table.format}
+    if isinstance(only, TimeSlice):
+        times = {"column": only.column, "start": to_text(only.start), "end": to_text(only.end)}
+        return {**given, "time": {**times, "zone": only.zone}}
+    return given if only is None else {**given, "numbers": [only.start, only.end]}
+
+
+def _slice_of(given: dict[str, Any]) -> Slice | None:
+    if "numbers" in given:
+        return RowSlice(*given["numbers"])
+    if "time" not in given:
+        return None
+    times = given["time"]
+    return TimeSlice(times["column"], parse_time(times["start"]), parse_time(times["end"]), times["zone"])
 
 
 def _environment() -> dict[str, str]:
@@ -241,7 +264,9 @@ def _answer(snapshot: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _frame(table: dict[str, Any], kinds: dict[str, ColumnKind], text: list[str]) -> DataFrame:
     """The columns as pandas has them; whole numbers stay whole, as NumPy's bins depend on it."""
     files = tuple(Path(file) for file in table["files"])
-    opening = opened(Table(table["pattern"], files, table["format"]), text=text, needed=list(kinds))
+    only = _slice_of(table)
+    needed = [*kinds, *([only.column] if isinstance(only, TimeSlice) else [])]
+    opening = opened(Table(table["pattern"], files, table["format"]), text=text, needed=needed, only=only)
     with opening as (connection, relation, found):
         wanted = []
         for column in found:

@@ -3,10 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from crisplens.monitors.model import CheckResult, CheckSettings, Profile
 from crisplens.registry.data.tabular import Table
+
+
+@dataclass(frozen=True)
+class TimeSlice:
+    """The rows whose `column` lies in [start, end); both have a zone, and so stand for instants.
+
+    Times without a zone in the data are those of `zone` (an IANA name). Rows without a time are in no slice.
+    """
+
+    column: str
+    start: datetime
+    end: datetime
+    zone: str
+
+
+@dataclass(frozen=True)
+class RowSlice:
+    """The rows from number `start` up to but not including `end`, counted from 0 in the order of the files."""
+
+    start: int
+    end: int
+
+
+Slice = TimeSlice | RowSlice
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that make up a window: a table's, or those of a slice.
+
+    `name` tells a window that is a file, or a run of rows, from the others of its monitor.
+    """
+
+    table: Table
+    only: Slice | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +81,7 @@ class Engine(Protocol):
         """The columns to watch, in order. `InputError` for settings that cannot hold for this reference."""
         ...
 
-    def check(self, reference: Reference, current: Table, settings: CheckSettings) -> EngineResult:
+    def check(self, reference: Reference, current: Rows, settings: CheckSettings) -> EngineResult:
         """Compare `current` with `reference`.
 
         Bad data is a verdict in the result. `InputError` is for settings that name no column or method, and

@@ -8,7 +8,7 @@ from crisplens.monitors.engines import evidently_engine
 from crisplens.monitors.engines.by_name import get_engine
 from crisplens.monitors.engines.duckdb_engine import profile_reference
 from crisplens.monitors.engines.evidently_engine import EvidentlyEngine, require_evidently
-from crisplens.monitors.engines.interface import Reference
+from crisplens.monitors.engines.interface import Reference, Rows
 from crisplens.monitors.model import CheckSettings, Verdict
 from crisplens.registry.data.tabular import connect, open_table, quote_text
 
@@ -41,9 +41,9 @@ def test_bad_columns_do_not_keep_the_others_from_being_checked(tmp_path):
         "'id' || i AS id, DATE '2020-01-01' AS d FROM range({n}) t(i)"
     )
     (tmp_path / "json.py").write_text("raise RuntimeError('a file of the user was imported')")
-    settings = CheckSettings(thresholds={"g": 0.2}, methods={"x": "wasserstein"})
+    settings = CheckSettings(drift_share=0.5, thresholds={"g": 0.2}, methods={"x": "wasserstein"})
     found = get_engine("evidently").check(
-        reference_of(make("r.parquet")), open_table(make("c.parquet", query)), settings
+        reference_of(make("r.parquet")), Rows(open_table(make("c.parquet", query))), settings
     )
     by_name = {column.column: column for column in found.check.columns}
     assert {name: column.verdict.value for name, column in by_name.items()} == {
@@ -67,7 +67,9 @@ def test_bad_columns_do_not_keep_the_others_from_being_checked(tmp_path):
 def test_nothing_to_compare_starts_no_process(monkeypatch):
     monkeypatch.setattr(evidently_engine.subprocess, "run", None)
     found = EvidentlyEngine().check(
-        reference_of(make("r.parquet")), open_table(make("c.parquet", n=0)), CheckSettings()
+        reference_of(make("r.parquet")),
+        Rows(open_table(make("c.parquet", n=0))),
+        CheckSettings(drift_share=0.5),
     )
     assert found.check.verdict is Verdict.BAD_DATA
     assert found.attachments == ()
@@ -76,27 +78,29 @@ def test_nothing_to_compare_starts_no_process(monkeypatch):
 def test_the_references_rows_are_needed():
     reference = Reference(None, reference_of(make("r.parquet")).profile)
     with pytest.raises(InputError) as caught:
-        EvidentlyEngine().check(reference, open_table("r.parquet"), CheckSettings())
+        EvidentlyEngine().check(reference, Rows(open_table("r.parquet")), CheckSettings(drift_share=0.5))
     assert caught.value.slug == "reference-rows-needed"
 
 
 def test_a_failure_of_evidently_is_told_in_its_own_words():
     settings = CheckSettings(columns=("g",), methods={"g": "ks"})
     with pytest.raises(RegistryError, match="isn't applicable to feature of type cat") as caught:
-        EvidentlyEngine().check(reference_of(make("r.parquet")), open_table("r.parquet"), settings)
+        EvidentlyEngine().check(reference_of(make("r.parquet")), Rows(open_table("r.parquet")), settings)
     assert caught.value.slug == "evidently-failed"
 
 
 def test_time_is_bounded():
     engine = EvidentlyEngine(timeout_seconds=0.05)
     with pytest.raises(RegistryError, match=r"within 0\.05 seconds"):
-        engine.check(reference_of(make("r.parquet")), open_table("r.parquet"), CheckSettings())
+        engine.check(
+            reference_of(make("r.parquet")), Rows(open_table("r.parquet")), CheckSettings(drift_share=0.5)
+        )
 
 
 def test_an_unknown_method():
     settings = CheckSettings(methods={"x": "wassertein"})
     with pytest.raises(InputError) as caught:
-        EvidentlyEngine().check(reference_of(make("r.parquet")), open_table("r.parquet"), settings)
+        EvidentlyEngine().check(reference_of(make("r.parquet")), Rows(open_table("r.parquet")), settings)
     assert "wasserstein" in caught.value.hint
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from crisplens.monitors.engines.by_name import get_engine
 from crisplens.monitors.engines.duckdb_engine import profile_reference
-from crisplens.monitors.engines.interface import Reference
+from crisplens.monitors.engines.interface import Reference, Rows
 from crisplens.monitors.model import CheckSettings
 from crisplens.registry.data.tabular import open_table
 
@@ -87,9 +87,9 @@ def test_both_engines_agree(name, tmp_path):
     current_frame.to_parquet(tmp_path / "current.parquet")
     table = open_table(str(tmp_path / "reference.parquet"))
     reference = Reference(table, profile_reference(table))
-    current = open_table(str(tmp_path / "current.parquet"))
+    current = Rows(open_table(str(tmp_path / "current.parquet")))
     ours, theirs = (
-        get_engine(engine).check(reference, current, CheckSettings()).check
+        get_engine(engine).check(reference, current, CheckSettings(drift_share=0.5)).check
         for engine in ("duckdb", "evidently")
     )
     assert ours.checked > 5
@@ -109,8 +109,10 @@ def test_chosen_methods_agree_from_bins(method, tmp_path):
         frame[["normal", "skewed", "counts", "dozen"]].to_parquet(tmp_path / f"{name}.parquet")
     table = open_table(str(tmp_path / "reference.parquet"))
     reference = Reference(table, profile_reference(table))
-    current = open_table(str(tmp_path / "current.parquet"))
-    settings = CheckSettings(methods={column.name: method for column in reference.profile.columns})
+    current = Rows(open_table(str(tmp_path / "current.parquet")))
+    settings = CheckSettings(
+        drift_share=0.5, methods={column.name: method for column in reference.profile.columns}
+    )
     ours, theirs = (
         get_engine(engine).check(reference, current, settings).check for engine in ("duckdb", "evidently")
     )

@@ -9,7 +9,7 @@ import pytest
 
 from crisplens.api import Registry
 from crisplens.core.errors import InputError, Refused
-from crisplens.monitors.answers import resolve_trigger
+from crisplens.monitors.incidents.service import resolve_trigger
 from crisplens.registry.model import GateDecision, VersionRef
 from tests.conftest import ANA, BO, Files, assert_refused, doing, pass_phase, train, unmet
 

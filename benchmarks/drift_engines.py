@@ -1,0 +1,301 @@
+"""What one check of a window costs: bare scans, crisplens with DuckDB and with Arrow, and peers, in one go.
+
+    python benchmarks/drift_engines.py --rows 1000000 --columns 20 --evidently --check
+
+Every run is a process of its own, in turn, and medians are compared. "Work" is what is left when the libraries
+are imported: for a scan, decoding every column (pyarrow) or its minimum, maximum and count (DuckDB); for
+crisplens, profiling the window and comparing it with the reference's profile; for a peer, reading both tables and
+comparing them. "Whole" is the process from start to end, "cpu" its seconds on all processors together, which other
+work on the machine disturbs least, and memory its largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CHUNK = 1_000_000
+
+# With --check: the most that profiling may take, in scans; and how much faster it must be than others.
+MOST_SCANS = 2.5
+LEAST_DUCKDB = 2.0
+LEAST_EVIDENTLY = 150.0
+
+TIMED = """
+import json, sys, time
+{imports}
+start = time.perf_counter()
+{work}
+seconds = time.perf_counter() - start
+# A progress bar may stand on the line.
+print("\\n" + json.dumps({{"work": seconds, "drifted": drifted}}))
+"""
+SCAN_ARROW = TIMED.format(
+    imports="import pyarrow.parquet as pq",
+    work="""
+texts = [f.name for f in pq.read_schema("current.parquet") if str(f.type) == "string"]
+file = pq.ParquetFile("current.parquet", read_dictionary=texts)
+for i in range(file.num_row_groups):
+    file.read_row_group(i)
+drifted = None""",
+)
+SCAN_DUCKDB = TIMED.format(
+    imports="import duckdb",
+    work="""
+connection = duckdb.connect()
+names = [row[0] for row in connection.execute("DESCRIBE SELECT * FROM 'current.parquet'").fetchall()]
+asked = ", ".join(f"min({name}), max({name}), count({name})" for name in names)
+connection.execute(f"SELECT {asked} FROM 'current.parquet'").fetchall()
+drifted = None""",
+)
+CHECK = """
+table = open_table("current.parquet")
+profile = msgspec.json.decode(open("reference.json", "rb").read(), type=Profile)
+engine = duckdb_engine.DuckdbEngine()
+drifted = engine.check(Reference(None, profile), Rows(table), CheckSettings()).check.drifted"""
+OURS = """
+import msgspec
+from crisplens.monitors.engines import arrow_engine, duckdb_engine
+from crisplens.monitors.engines.interface import Reference, Rows
+from crisplens.monitors.model import CheckSettings, Profile
+from crisplens.registry.data.tabular import open_table
+"""
+DUCKDB = TIMED.format(imports=OURS + "import duckdb\narrow_engine.applies = lambda table: False", work=CHECK)
+ARROW = TIMED.format(
+    imports=OURS + "import pyarrow.parquet\narrow_engine.applies = lambda table: True", work=CHECK
+)
+EVIDENTLY = TIMED.format(
+    imports="import pandas\nfrom evidently import Report\nfrom evidently.presets import DataDriftPreset",
+    work="""
+reference, current = pandas.read_parquet("reference.parquet"), pandas.read_parquet("current.parquet")
+found = Report([DataDriftPreset()]).run(current, reference).dict()["metrics"][0]["value"]
+drifted = int(found["count"])""",
+)
+NANNYML = TIMED.format(
+    imports="import pandas\nimport nannyml",
+    work="""
+reference, current = pandas.read_parquet("reference.parquet"), pandas.read_parquet("current.parquet")
+calculator = nannyml.UnivariateDriftCalculator(
+    column_names=list(reference.columns), chunk_number=1,
+    continuous_methods=["wasserstein"], categorical_methods=["jensen_shannon"],
+)
+found = calculator.fit(reference).calculate(current).filter(period="analysis").to_df()
+drifted = int(sum(found[c].any() for c in found.columns if c[-1] == "alert"))""",
+)
+
+PEERS = {"evidently": EVIDENTLY, "nannyml": NANNYML}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process cost: seconds (`cpu` over all processors), and megabytes."""
+
+    work: float
+    whole: float
+    cpu: float
+    memory: float
+    drifted: int | None
+
+
+def write_data(folder: Path, rows: int, columns: int) -> None:
+    """Write reference and window: of every 20 columns 12 numeric, 6 categorical and 2 boolean; half drift."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for seed, name in enumerate(("reference", "current")):
+        random = np.random.default_rng(seed)
+
+        def column(position: int, n: int, random: np.random.Generator = random, seed: int = seed) -> object:
+            kind, shift = position % 10, 0.3 * seed * (position // 10 % 2)
+            if kind in (0, 1):
+                return random.normal(shift, 1 + kind, n)
+            if kind in (2, 3):
+                return random.lognormal(shift, 0.5, n)
+            if kind in (4, 5):
+                return random.poisson(20 + 5 * shift, n)
+            if kind == 9:
+                return random.random(n) < 0.3 + shift / 2
+            size = 3 + 12 * (kind - 6)
+            weights = np.arange(1, size + 1) ** shift
+            picked = random.choice(size, n, p=weights / weights.sum()).astype(np.int32)
+            return pa.DictionaryArray.from_arrays(picked, [f"level {k}" for k in range(size)]).cast(
+                pa.string()
+            )
+
+        writer = None
+        for first in range(0, rows, CHUNK):
+            made = {f"c{i}": column(i, min(CHUNK, rows - first)) for i in range(columns)}
+            table = pa.table(made)
+            writer = writer or pq.ParquetWriter(folder / f"{name}.parquet", table.schema)
+            writer.write_table(table)
+        if writer:
+            writer.close()
+
+
+def profile_reference(folder: Path) -> None:
+    """Profile the reference once, as adding a monitor does."""
+    import msgspec
+
+    from crisplens.monitors.engines.duckdb_engine import profile_reference
+    from crisplens.registry.data.tabular import open_table
+
+    profile = profile_reference(open_table(str(folder / "reference.parquet")))
+    (folder / "reference.json").write_bytes(msgspec.json.encode(profile))
+
+
+def prepare(folder: Path, rows: int, columns: int) -> None:
+    """What is there before a check."""
+    write_data(folder, rows, columns)
+    profile_reference(folder)
+
+
+def run(python: str, code: str, folder: Path) -> Run:
+    """Run `code` in a new process."""
+    environment = {
+        **os.environ,
+        "DO_NOT_TRACK": "1",
+        "NML_DISABLE_USAGE_LOGGING": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [python, "-W", "ignore", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        cwd=folder,
+    )
+    assert process.stdout
+    printed = process.stdout.read()
+    # wait4 gives this child's memory; RUSAGE_CHILDREN would give the largest of all.
+    _, status, usage = os.wait4(process.pid, 0)
+    whole = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"a run failed; its code was:\n{code}")
+    found = json.loads(printed.strip().splitlines()[-1])
+    memory = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(work=found["work"], whole=whole, cpu=cpu, memory=memory, drifted=found["drifted"])
+
+
+def installed(python: str, module: str) -> bool:
+    """Whether a Python has a module."""
+    looked = [python, "-c", f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"]
+    return subprocess.run(looked, check=False).returncode == 0
+
+
+def compare(folder: Path, contestants: dict[str, tuple[str, str]], runs: int) -> dict[str, Run]:
+    """The median run of each; the first round, which warms the file cache, is not counted."""
+    found: dict[str, list[Run]] = {name: [] for name in contestants}
+    for round_number in range(runs + 1):
+        for name, (python, code) in contestants.items():
+            # What takes a minute needs no warm cache, and its time hardly varies.
+            if name in PEERS and (round_number == 0 or sum(one.work for one in found[name]) > 60):
+                continue
+            one = run(python, code, folder)
+            if round_number:
+                found[name].append(one)
+
+    def median(all_runs: list[Run], of: Callable[[Run], float]) -> float:
+        return statistics.median(map(of, all_runs))
+
+    return {
+        name: Run(
+            work=median(every, lambda one: one.work),
+            whole=median(every, lambda one: one.whole),
+            cpu=median(every, lambda one: one.cpu),
+            memory=median(every, lambda one: one.memory),
+            drifted=every[0].drifted,
+        )
+        for name, every in found.items()
+    }
+
+
+def faults(found: dict[str, Run]) -> list[str]:
+    """Which of the stated ratios do not hold."""
+    arrow, scan = found["arrow"].work, found["scan, pyarrow"].work
+    said = []
+    if arrow > MOST_SCANS * scan:
+        said.append(f"arrow takes {arrow / scan:.2f} scans, more than {MOST_SCANS:g}")
+    if found["duckdb"].work < LEAST_DUCKDB * arrow:
+        said.append(
+            f"arrow is {found['duckdb'].work / arrow:.2f} times as fast as duckdb, not {LEAST_DUCKDB:g}"
+        )
+    if "evidently" in found and found["evidently"].work < LEAST_EVIDENTLY * arrow:
+        ratio = found["evidently"].work / arrow
+        said.append(f"arrow is {ratio:.0f} times as fast as evidently, not {LEAST_EVIDENTLY:g}")
+    return said
+
+
+def main() -> int:
+    """Generate the data, compare, and print; with --check, exit 1 when a stated ratio does not hold."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--columns", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--evidently", action="store_true", help="run Evidently too")
+    parser.add_argument("--nannyml", action="store_true", help="run NannyML too")
+    parser.add_argument(
+        "--peers-python", default=sys.executable, help="a Python that has the peers installed"
+    )
+    parser.add_argument("--check", action="store_true", help="exit 1 when a stated ratio does not hold")
+    arguments = parser.parse_args()
+    contestants = {
+        "scan, pyarrow": (sys.executable, SCAN_ARROW),
+        "scan, duckdb": (sys.executable, SCAN_DUCKDB),
+        "duckdb": (sys.executable, DUCKDB),
+        "arrow": (sys.executable, ARROW),
+    }
+    for name, code in PEERS.items():
+        if not getattr(arguments, name):
+            continue
+        if installed(arguments.peers_python, name):
+            contestants[name] = (arguments.peers_python, code)
+        else:
+            print(f"{name}: skipped, as {arguments.peers_python} does not have it")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepared = multiprocessing.get_context("spawn").Process(
+            target=prepare, args=(folder, arguments.rows, arguments.columns)
+        )
+        # In a process of its own: what this one holds would count as the memory of those that it starts.
+        prepared.start()
+        prepared.join()
+        if prepared.exitcode:
+            return 1
+        size = (folder / "current.parquet").stat().st_size / 1e6
+        found = compare(folder, contestants, arguments.runs)
+    print(f"{arguments.rows} rows x {arguments.columns} columns, {size:.0f} MB, {os.cpu_count()} processors")
+    print(
+        f"{'':16}{'work':>10}{'whole':>10}{'cpu':>10}{'memory':>10}{'work/arrow':>12}{'whole/arrow':>12}   drifted"
+    )
+    for name, one in found.items():
+        print(
+            f"{name:16}{one.work:8.3f} s{one.whole:8.3f} s{one.cpu:8.3f} s{one.memory:7.0f} MB"
+            f"{one.work / found['arrow'].work:12.2f}{one.whole / found['arrow'].whole:12.2f}"
+            f"   {'' if one.drifted is None else one.drifted}"
+        )
+    said = faults(found)
+    for fault in said:
+        print(fault, file=sys.stderr)
+    return 1 if said and arguments.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Which windows of a monitor are to be checked now: each once, in order, and those that were missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from crisplens.core.clock import parse_time
+from crisplens.monitors.engines.interface import Rows, RowSlice, TimeSlice
+from crisplens.monitors.queries import Monitor
+from crisplens.monitors.schedules.model import due_times, next_due
+from crisplens.monitors.schedules.windows import (
+    FileRule,
+    RowsRule,
+    TimeRule,
+    due_row_windows,
+    due_windows,
+)
+from crisplens.registry.data.files import Table
+from crisplens.registry.data.tabular import open_table
+
+# One run catches up at most so many windows of a monitor, unless told otherwise; the next goes on from there.
+MOST_WINDOWS = 50
+
+
+@dataclass(frozen=True)
+class Due:
+    """The windows to check now, the oldest first, and how many more wait for the next run."""
+
+    rows: tuple[Rows, ...]
+    waiting: int = 0
+
+
+def due_moment(monitor: Monitor, last_check: str | None, now: datetime) -> datetime | None:
+    """When the check was due that is to be made now; None when there is none, or the monitor has no schedule.
+
+    `last_check` is when the monitor was last checked (RFC 3339). Several moments that were missed are one.
+    """
+    if monitor.schedule is None or monitor.retired_at is not None:
+        return None
+    after = parse_time(max(monitor.recorded_at, last_check or ""))
+    return next(iter(due_times(monitor.schedule, after, now, 1)), None)
+
+
+def next_moment(monitor: Monitor, now: datetime) -> datetime | None:
+    """When the monitor's next check is due after now; None without a schedule."""
+    if monitor.schedule is None or monitor.retired_at is not None:
+        return None
+    return next_due(monitor.schedule, now)
+
+
+def due_rows(monitor: Monitor, checked: Sequence[str], now: datetime, *, most: int = MOST_WINDOWS) -> Due:
+    """The windows of a monitor that are to be checked, by its rule; `checked` are the keys of those that were.
+
+    All current data is one window, and due whenever it is asked for. Raises `InputError` when the data cannot be
+    read.
+    """
+    rule = monitor.windows
+    if isinstance(rule, FileRule):
+        return _due_files(monitor.current, checked, most)
+    if isinstance(rule, TimeRule):
+        return _due_times(monitor, rule, checked, now, most)
+    if isinstance(rule, RowsRule):
+        return _due_numbers(monitor, rule, checked, most)
+    return Due((Rows(open_table(monitor.current)),))
+
+
+def _due_files(pattern: str, checked: Sequence[str], most: int) -> Due:
+    table, known = open_table(pattern), set(checked)
+    new = [file for file in table.files if file.name not in known]
+    each = (Rows(Table(str(file), (file,), table.format), name=file.name) for file in new[:most])
+    return Due(tuple(each), max(len(new) - most, 0))
+
+
+def _due_times(monitor: Monitor, rule: TimeRule, checked: Sequence[str], now: datetime, most: int) -> Due:
+    from crisplens.monitors.engines.extents import first_time
+
+    table = open_table(monitor.current)
+    until = max((parse_time(key.rpartition("/")[2]) for key in checked if _is_time(key)), default=None)
+    earliest = until or first_time(table, monitor.time_column, rule.zone)
+    if earliest is None:
+        return Due(())
+    found = due_windows(rule, until, now, earliest, most)
+    slices = (TimeSlice(monitor.time_column, one.start, one.end, rule.zone) for one in found.windows)
+    return Due(tuple(Rows(table, one) for one in slices), found.waiting)
+
+
+def _due_numbers(monitor: Monitor, rule: RowsRule, checked: Sequence[str], most: int) -> Due:
+    from crisplens.monitors.engines.extents import count_rows
+
+    table = open_table(monitor.current)
+    done = max((int(key.rpartition("-")[2]) for key in checked if key.startswith("rows-")), default=0)
+    found = due_row_windows(rule, done, count_rows(table), most)
+    return Due(
+        tuple(Rows(table, RowSlice(one.start, one.end), one.key) for one in found.windows), found.waiting
+    )
+
+
+def _is_time(key: str) -> bool:
+    return key[:4].isdigit() and "/" in key

@@ -1,0 +1,1 @@
+"""Notifications: what monitors found reaches people and systems, at least once."""

@@ -1,0 +1,1 @@
+"""When monitors check: schedules, time windows, and files for the schedulers that people run."""

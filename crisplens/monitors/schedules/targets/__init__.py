@@ -1,0 +1,1 @@
+"""Files for the schedulers that people run: one module per target."""

@@ -1,0 +1,126 @@
+"""A monitor's options as the values that are recorded: checked, with the defaults filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from crisplens.core.decimals import check_number
+from crisplens.core.errors import InputError
+from crisplens.core.names import unknown_name
+from crisplens.core.text import check_text
+from crisplens.monitors.effects import check_tolerance
+from crisplens.monitors.incidents.model import Response, TriggerPolicy
+from crisplens.monitors.model import CheckSettings
+
+# Of windows that come one after another, two of three must drift; a window that comes alone decides alone.
+PERSISTENCE_OF_WINDOWS = (2, 3)
+MOST_WINDOWS = 100
+MOST_HOURS = 24 * 366
+_PERSISTENCE = re.compile(r"([1-9][0-9]{0,2})/([1-9][0-9]{0,2})")
+
+
+def check_settings(
+    *,
+    columns: Sequence[str] = (),
+    thresholds: Mapping[str, float] | None = None,
+    methods: Mapping[str, str] | None = None,
+    drift_share: float | None = None,
+    minimum_rows: int = 30,
+    tolerance: float = 0.1,
+    level: float = 0.05,
+    weights: Mapping[str, float] | None = None,
+    persistence: str | None = None,
+    comes_alone: bool = True,
+) -> CheckSettings:
+    """Settings in their range. `persistence` is `K/N`; `comes_alone` says that no further window follows.
+
+    Raises `InputError` naming the one that is out of its range; whether columns and methods are known is the
+    engine's to say.
+    """
+    needed, of = _persistence(persistence, comes_alone=comes_alone)
+    found = CheckSettings(
+        columns=tuple(columns),
+        thresholds=_numbers("threshold", thresholds),
+        methods=dict(methods or {}),
+        drift_share=None if drift_share is None else check_number("the drift share", drift_share),
+        minimum_rows=minimum_rows,
+        tolerance=check_number("the tolerance", tolerance),
+        level=check_number("the level", level),
+        weights=_numbers("weight", weights),
+        needed=needed,
+        of=of,
+    )
+    _check_ranges(found)
+    return found
+
+
+def check_response(
+    *,
+    trigger: str = TriggerPolicy.AUTOMATIC,
+    cool_down: int = 0,
+    owner: str = "",
+    escalate_to: str = "",
+    escalate_after: int = 24,
+) -> Response:
+    """What follows an alarm; times are hours. Raises `InputError` naming what is out of its range."""
+    policies = [str(one) for one in TriggerPolicy]
+    if trigger not in policies:
+        raise unknown_name("trigger policy", trigger, policies)
+    for what, hours, least in (("cool-down", cool_down, 0), ("time to escalate", escalate_after, 1)):
+        if not least <= hours <= MOST_HOURS:
+            raise InputError(
+                f"the {what} is {hours} hours, not {least} to {MOST_HOURS:,}", slug="bad-setting"
+            )
+    return Response(
+        trigger=TriggerPolicy(trigger),
+        cool_down=cool_down,
+        owner=check_text("the owner", owner, required=False),
+        escalate_to=check_text("who it is escalated to", escalate_to, required=False),
+        escalate_after=escalate_after,
+    )
+
+
+def changed(settings: CheckSettings, **given: object) -> CheckSettings:
+    """These settings with those that are given (not None) instead; raises `InputError` as `check_settings`."""
+    kept: dict[str, Any] = msgspec.structs.asdict(settings)
+    kept["persistence"] = f"{kept.pop('needed')}/{kept.pop('of')}"
+    return check_settings(**kept | {name: value for name, value in given.items() if value is not None})
+
+
+def _numbers(kind: str, given: Mapping[str, float] | None) -> dict[str, float]:
+    return {name: check_number(f"the {kind} of {name}", value) for name, value in (given or {}).items()}
+
+
+def _persistence(text: str | None, *, comes_alone: bool) -> tuple[int, int]:
+    if text is None:
+        return (1, 1) if comes_alone else PERSISTENCE_OF_WINDOWS
+    match = _PERSISTENCE.fullmatch(text)
+    if match is None or not int(match[1]) <= int(match[2]) <= MOST_WINDOWS:
+        raise InputError(
+            f"the persistence {text[:60]!r} is not K/N windows",
+            slug="bad-setting",
+            hint=f"Such as 2/3 for two of the newest three; N is at most {MOST_WINDOWS}.",
+        )
+    return int(match[1]), int(match[2])
+
+
+def _check_ranges(settings: CheckSettings) -> None:
+    if settings.drift_share is not None and not 0 < settings.drift_share <= 1:
+        raise _out_of_range(f"the drift share {settings.drift_share:g} is not above 0 and at most 1")
+    if settings.minimum_rows < 1:
+        raise _out_of_range(f"the minimum of rows is {settings.minimum_rows}, not 1 or more")
+    check_tolerance(settings.tolerance)
+    if not 0 < settings.level < 1:
+        raise _out_of_range(f"the level {settings.level:g} is not between 0 and 1")
+    for kind, given in (("threshold", settings.thresholds), ("weight", settings.weights)):
+        for name, number in given.items():
+            if number < 0:
+                raise _out_of_range(f"the {kind} of {name!r} is {number}, not a number of 0 or more")
+
+
+def _out_of_range(message: str) -> InputError:
+    return InputError(message, slug="bad-setting")

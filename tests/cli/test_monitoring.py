@@ -1,0 +1,188 @@
+"""The commands on monitors, incidents and triggers beyond the first run: what they print, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.usefixtures("story")]
+
+DAILY = "monitor add daily --model churn-gbm --reference train.csv --current live/week.csv"
+CONSTRAINTS = (
+    "columns: [{column: age, family: number, maximum: 60}]\nextra-columns: true\nvolume: {least: 10}\n"
+)
+
+
+def tell(run: Run, *lines: str, code: int = 0) -> str:
+    """Run commands, which must succeed (the last one with `code`); what the last one printed."""
+    for line in lines:
+        done = run(*shlex.split(line))
+        assert done.code == (code if line is lines[-1] else 0), f"{line}\n{done.out}{done.err}"
+    return done.out
+
+
+def read(run: Run, line: str) -> Any:
+    """What a command says with --json."""
+    return json.loads(tell(run, f"{line} --json"))
+
+
+def refuse(run: Run, line: str, *words: str, code: int = 2) -> None:
+    """Run a command that must be refused with these words, and change nothing."""
+    before = run("audit", "head", "--json").out
+    done = run(*shlex.split(line))
+    assert done.code == code, f"{line}\n{done.out}{done.err}"
+    assert all(word in done.err for word in words), done.err
+    assert run("audit", "head", "--json").out == before
+
+
+def test_a_check_shows_effects_beside_scores(run: Run) -> None:
+    shown = tell(run, "monitor run nightly")
+    assert "Effect w" in shown
+    (age, *_) = read(run, "monitor run nightly")["check"]["result"]["columns"]
+    assert (age["verdict"], age["beyond"], age["p_value"] < 0.05, age["effect"] > 0.1) == (
+        "drift",
+        True,
+        True,
+        True,
+    )
+
+
+def test_a_monitor_is_changed_muted_and_retired(run: Run) -> None:
+    told = tell(
+        run, "monitor change nightly --tolerance 1.9 --owner bo@example.org --reason 'shifts are borne'"
+    )
+    assert told == "Monitor nightly is changed: shifts are borne\n"
+    assert read(run, "monitor run nightly")["check"]["result"]["verdict"] == "no-drift"
+    muted = tell(
+        run,
+        "monitor change nightly --tolerance 0.1 --reason 'back again'",
+        "monitor mute nightly --until 2099-01-01 --reason 'a migration'",
+    )
+    assert muted.startswith("mute-1: nightly is muted from ")
+    assert "until 2099-01-01 00:00 UTC" in muted
+    checked = read(run, "monitor run nightly")["check"]
+    assert (checked["result"]["verdict"], checked["decision"]["alarm"]) == ("drift", False)
+    assert "No alarm. The monitor is muted: mute-1" in tell(run, "monitor run nightly")
+    assert "a migration" in tell(run, "monitor mutes")
+    tell(run, "monitor unmute mute-1 --reason done", "monitor retire nightly --reason 'daily sees more'")
+    refuse(run, "monitor run nightly", "was retired", "daily sees more")
+    refuse(run, "monitor unmute mute-1 --reason again", "mute-1 ended")
+    assert run("audit", "verify").code == 0
+
+
+def test_due_windows_are_checked_and_told_line_by_line(run: Run) -> None:
+    first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
+    rows = [f"{(first + timedelta(minutes=30 * at)).isoformat()},{40 + at % 7}" for at in range(144)]
+    Path("live/week.csv").write_text("\n".join(["at,age", *rows, ""]), encoding="utf-8")
+    added = tell(run, f"{DAILY} --column age --window day --time-column at --schedule @daily")
+    assert added.endswith("Next: crisplens monitor run --due\n")
+    assert tell(run, "monitor run --due") == "Nothing is due.\n"
+    told = tell(run, "monitor run daily --due --most 2").splitlines()
+    days = [f"{first + timedelta(days=at):%Y-%m-%d} 00:00 UTC" for at in (0, 1)]
+    assert told[0].startswith(f"check-2 of daily live/week.csv from {days[0]} to {days[1]}: ")
+    assert told[-1] == "daily: 1 window more to check; run again."
+    (due,) = read(run, "monitor run daily --due")["runs"]
+    assert (len(due["checks"]), due["waiting"], due["failure"]) == (1, 0, "")
+    refuse(run, "monitor run daily", "no window of daily is complete and not yet checked")
+    shown = read(run, "monitor list")[0]
+    assert (shown["windows"]["length"], shown["schedule"]["cron"]) == ("day", "0 0 * * *")
+    assert (shown["settings"]["needed"], shown["settings"]["of"]) == (2, 3)
+
+
+def test_constraints_make_a_window_bad_data(run: Run) -> None:
+    Path("constraints.yaml").write_text(CONSTRAINTS.replace("10", "100000"), encoding="utf-8")
+    Path("live/week.csv").write_bytes(Path("train.csv").read_bytes())
+    told = tell(run, f"{DAILY} --constraints constraints.yaml", "monitor run daily", code=2)
+    assert "check-2 of daily: bad-data." in told
+    assert "It breaks a constraint: " in told
+    assert "Its data is the very data of the reference." in told
+    Path("constraints.yaml").write_text("columns: [{colum: age}]\n", encoding="utf-8")
+    line = DAILY.replace("add daily", "add other")
+    refuse(run, f"{line} --constraints constraints.yaml", "constraints.yaml, line 1, column", "colum")
+    tell(run, f"{line} --constraints suggest", "monitor run other --json")
+
+
+def test_an_incident_is_assigned_handed_up_linked_and_shown(run: Run) -> None:
+    shown = tell(
+        run,
+        "incident assign incident-1 --to bo@example.org",
+        "incident escalate incident-1 --to cy@example.org --reason 'nobody answers'",
+        "incident link incident-1 https://tickets.example.org/7 --note 'the campaign'",
+        "incident acknowledge incident-1",
+        "incident show incident-1",
+    )
+    for words in (
+        "Owner        bo@example.org",
+        "to cy@example.org on ",
+        "nobody answers",
+        "https://tickets.example.org/7: the campaign",
+        "hours after",
+    ):
+        assert words in shown
+    refuse(run, "incident link incident-1 trigger-9", "trigger", "trigger-9", "trigger-1")
+    refuse(run, "incident escalate incident-9 --to bo --reason x", "incident-9", "incident-1")
+    refuse(run, "trigger raise --incident incident-1", "trigger-1", code=1)
+    tell(run, "trigger dismiss trigger-1 --reason 'a test load'")
+    refuse(run, "trigger raise --incident incident-1", "incident-1 was resolved")
+
+
+def test_a_monitor_that_asks_raises_no_trigger_until_someone_does(run: Run) -> None:
+    tell(
+        run,
+        "trigger dismiss trigger-1 --reason known",
+        "monitor change nightly --trigger ask --reason 'people decide'",
+        "monitor run nightly",
+    )
+    assert [one["id"] for one in read(run, "trigger list")] == ["trigger-1"]
+    assert (
+        tell(run, "trigger raise --incident incident-2") == "trigger-2 asks for churn-gbm to be retrained.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("monitor run", ["Name a monitor"]),
+        ("monitor run nightly --due --current train.csv", ["--due"]),
+        ("monitor change nightly --tolerance 0.1 --reason x", ["nightly is so already"]),
+        ("monitor change nightly --persistence 3/2 --reason x", ["3/2"]),
+        ("monitor change nightly --schedule 'every 5s' --reason x", ["5s"]),
+        ("monitor change nightly --weight agee=2 --reason x", ["agee", "age"]),
+        ("monitor mute nightly --until 2020-01-01 --reason x", ["would be over"]),
+        ("monitor mute nightly --until soon --reason x", ["soon"]),
+        ("monitor unmute mute-1 --reason x", ["mute-1"]),
+        ("monitor retire nigthly --reason x", ["nightly"]),
+        (f"{DAILY} --window day", ["time column"]),
+        (f"{DAILY} --window fortnight", ["fortnight"]),
+        (f"{DAILY} --schedule '61 * * * *'", ["minute"]),
+        (f"{DAILY} --trigger allways", ["allways"]),
+        (f"{DAILY} --constraints nowhere.yaml", ["nowhere.yaml"]),
+    ],
+)
+def test_bad_input_is_refused_and_changes_nothing(run: Run, line: str, words: list[str]) -> None:
+    refuse(run, line, *words)
+
+
+def test_channels_are_listed_tried_and_told(run: Run) -> None:
+    assert tell(run, "notification channels").startswith("There is no channel")
+    assert tell(run, "notification deliver") == "Nothing is to be told.\n"
+    file = Path("crisplens.toml")
+    table = '\n[notifications.log]\nkind = "file"\npath = "told.txt"\nformat = "text"\n'
+    file.write_text(file.read_text("utf-8") + table, encoding="utf-8")
+    assert "log" in tell(run, "notification channels")
+    assert tell(run, "notification test log") == "log took it.\n"
+    assert tell(run, "notification deliver") == "2 notices delivered.\n"
+    assert "incident-1" in Path("told.txt").read_text("utf-8")
+    assert tell(run, "notification list --dead") == "Nothing has been told.\n"
+    assert [one["state"] for one in read(run, "notification list")] == ["delivered", "delivered"]
+    refuse(run, "notification test lgo", "lgo", "log")
+    refuse(run, "notification retry dlv-9", "dlv-9")
+    file.write_text(file.read_text("utf-8").replace('"file"', '"fiel"'), encoding="utf-8")
+    refuse(run, "notification channels", "notifications.log", "fiel", "file")
