@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Sources,
     )
     from crisplens.nouns.reports import Reports
+    from crisplens.nouns.schedules import Schedules
 
 
 def init(folder: str | os.PathLike[str] = ".") -> Registry:
@@ -133,6 +134,7 @@ class Registry:
     monitor: Monitors
     incident: Incidents
     trigger: Triggers
+    schedule: Schedules
     notification: Notifications
     report: Reports
     audit: Audit

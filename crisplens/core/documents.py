@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from crisplens.core.errors import InputError
+from crisplens.core.files import read_beginning
 
 MOST_YAML_BYTES = 2 * 2**20
 MOST_JSON_BYTES = 32 * 2**20
@@ -82,13 +83,7 @@ class Document:
 
 def read_document_file(file: Path) -> Document:
     """Read a YAML or JSON file. Raises `InputError` when it cannot be read or holds no such document."""
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(MOST_JSON_BYTES + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no file can have that name"
-        raise InputError(f"cannot read {str(file)[:200]}: {why}", slug="unreadable-file") from None
-    return read_document(data, file.name)
+    return read_document(read_beginning(file, MOST_JSON_BYTES + 1), file.name)
 
 
 def read_document(data: bytes, name: str) -> Document:

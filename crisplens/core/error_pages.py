@@ -82,6 +82,7 @@ ERROR_PAGES: dict[str, str] = {
     "no-role": "The actor does not hold the role that this takes. `crisplens role list` shows who does; an "
     "administrator grants roles.",
     "no-rows": "The table has columns but no rows. Give one with rows.",
+    "no-schedule": "The monitor is checked by hand. `crisplens monitor change NAME --schedule WHEN` gives it one.",
     "no-signing-key": "There is no private key to sign with. Make one with `crisplens key generate`, or name it.",
     "no-ssh-keygen": "OpenSSH's ssh-keygen signs for people. Install it, or sign elsewhere and pass the signature.",
     "no-such-file": "No file has that path or matches that pattern. Check the spelling and the folder named in the "

@@ -50,6 +50,16 @@ def write_whole(file: Path, content: str | bytes, *, overwrite: bool = True) -> 
         opened.write(content.encode() if isinstance(content, str) else content)
 
 
+def read_beginning(file: Path, most: int) -> bytes:
+    """A file's first `most` bytes. Raises `InputError` when it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(most)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file can have that name"
+        raise InputError(f"cannot read {str(file)[:200]}: {why}", slug="unreadable-file") from None
+
+
 def unwritable(file: Path, error: OSError) -> InputError:
     """The error for a place that cannot be written, and why."""
     return InputError(f"cannot write {file}: {error.strerror}", slug="unwritable")

@@ -10,6 +10,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -105,7 +106,7 @@ def carry_out_check(
     rows = rows or Rows(open_table(location))
     before = _stamps(rows.table)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        digesting = pool.submit(digest_location, rows.table.pattern)
+        digesting = pool.submit(_digest, rows.table.pattern, before)
         found = chosen.check(Reference(table=table, profile=profile), rows, monitor.settings)
         content = digesting.result()
     if _stamps(rows.table) != before:
@@ -267,9 +268,15 @@ def _with_doubts(
     return replace(found, check=judged)
 
 
-def _stamps(table: Table) -> list[tuple[int, int]]:
-    found = [os.stat(file) for file in table.files]
-    return [(one.st_size, one.st_mtime_ns) for one in found]
+def _stamps(table: Table) -> tuple[tuple[str, int, int], ...]:
+    found = [(str(file), os.stat(file)) for file in table.files]
+    return tuple((file, one.st_size, one.st_mtime_ns) for file, one in found)
+
+
+@lru_cache(maxsize=32)
+def _digest(location: str, stamps: tuple[tuple[str, int, int], ...]) -> Bytes:
+    """The content's digest, read once for all windows of files that have not changed."""
+    return digest_location(location)
 
 
 def _window(rows: Rows, content: Bytes, count: int) -> Window:

@@ -20,6 +20,8 @@ _IN_WORDS = {
     Verdict.UNSUPPORTED: "of an unsupported type",
 }
 _MOST_NAMES = 5
+# A smaller p-value says nothing more.
+LEAST_SHOWN = 1e-16
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +84,12 @@ def _judged(
         p_value=p_value,
         verdict=Verdict.DRIFT if drifts else Verdict.NO_DRIFT,
         reason=f"The effect w {effect.w:.3g} is {than} the tolerated {settings.tolerance:g} "
-        f"(p {p_value:.2g} over all columns). {column.reason}",
+        f"(p {_small(p_value)} over all columns). By its score alone: {column.reason}",
     )
+
+
+def _small(p_value: float) -> str:
+    return f"{p_value:.2g}" if p_value >= LEAST_SHOWN else f"below {LEAST_SHOWN:g}"
 
 
 def decide(

@@ -32,6 +32,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "monitor": ("monitors", "Monitors"),
     "incident": ("monitors", "Incidents"),
     "trigger": ("monitors", "Triggers"),
+    "schedule": ("schedules", "Schedules"),
     "notification": ("notifications", "Notifications"),
     "report": ("reports", "Reports"),
     "audit": ("audit", "Audit"),

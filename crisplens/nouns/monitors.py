@@ -13,8 +13,10 @@ from crisplens.core import clock
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.lifecycle import doors
 from crisplens.monitors import checking, due
+from crisplens.monitors import history as past
 from crisplens.monitors import queries as monitor_queries
 from crisplens.monitors import service as monitors
+from crisplens.monitors import settings as options
 from crisplens.monitors.checking import CheckFindings, CheckRecorded
 from crisplens.monitors.incidents import queries as incident_queries
 from crisplens.monitors.incidents import service as incidents
@@ -88,6 +90,36 @@ class Monitors(Noun):
             if progress:
                 progress(done[-1])
         return done
+
+    def backtest(
+        self,
+        name: str,
+        *,
+        tolerance: float | None = None,
+        level: float | None = None,
+        persistence: str | None = None,
+    ) -> past.Backtest:
+        """What other settings would have said over the windows that a monitor has checked; no data is read.
+
+        Raises `InputError` for a setting out of its range, and when no window was profiled.
+        """
+        monitor = self.get(name)
+        settings = options.changed(
+            monitor.settings, tolerance=tolerance, level=level, persistence=persistence
+        )
+        return past.backtest(
+            monitor, self.history(name), settings, self._registry.configuration.open_evidence()
+        )
+
+    def tune(self, name: str, *, alarms: float = 1, windows: int = 90, effect: float = 0.2) -> past.Tuning:
+        """Settings with at most so many false `alarms` in `windows` that find drift of `effect` soonest.
+
+        The windows that a monitor has checked are taken as quiet, but for those with an incident. Raises `InputError`
+        when no window was profiled, and for a rate or effect that cannot be.
+        """
+        evidence = self._registry.configuration.open_evidence()
+        checks = self.history(name)
+        return past.tune(self.get(name), checks, evidence, most_alarms=alarms, period=windows, effect=effect)
 
     def _chosen(self, name: str | None, now: datetime) -> Iterator[tuple[Monitor, datetime | None]]:
         """The monitors to run, each with the moment that its schedule asked for."""

@@ -186,3 +186,71 @@ def test_channels_are_listed_tried_and_told(run: Run) -> None:
     refuse(run, "notification retry dlv-9", "dlv-9")
     file.write_text(file.read_text("utf-8").replace('"file"', '"fiel"'), encoding="utf-8")
     refuse(run, "notification channels", "notifications.log", "fiel", "file")
+
+
+def test_schedules_are_listed_and_handed_to_other_schedulers(run: Run) -> None:
+    assert tell(run, "schedule list").startswith("No monitor has a schedule")
+    refuse(run, "schedule export nightly --to cron", "nightly has no schedule")
+    tell(
+        run, "monitor change nightly --schedule '0 6 * * 1-5' --zone Europe/Berlin --reason 'on working days'"
+    )
+    (plan,) = read(run, "schedule list")
+    assert (plan["monitor"], plan["schedule"], plan["due"], plan["next"] is not None) == (
+        "nightly",
+        "0 6 * * 1-5",
+        None,
+        True,
+    )
+    crontab = tell(run, "schedule export nightly --to cron")
+    assert "CRON_TZ=Europe/Berlin" in crontab
+    assert "0 6 * * 1-5" in crontab
+    assert "crisplens monitor run nightly --due --project churn" in crontab
+    for target in ("systemd", "kubernetes", "airflow", "github"):
+        image = " --image registry.example.org/crisplens:1" if target == "kubernetes" else ""
+        assert "nightly" in tell(run, f"schedule export nightly --to {target}{image}")
+    Path("out").mkdir()
+    told = tell(run, "schedule export nightly --to systemd --output out").splitlines()
+    assert len(told) == len(list(Path("out").iterdir())) == 2
+    refuse(run, "schedule export nightly --to anacron", "anacron", "systemd")
+    refuse(run, "schedule export nigthly --to cron", "nightly")
+
+
+def test_other_settings_are_tried_on_past_windows(run: Run) -> None:
+    drifted = Path("live/monday.csv").read_text("utf-8").splitlines()
+    windows = {
+        "quiet": Path("train.csv").read_text("utf-8").splitlines(),
+        "first": drifted,
+        "second": drifted[:-9],
+    }
+    for name, lines in windows.items():
+        Path(f"{name}.csv").write_text("\n".join([*lines, ""]), encoding="utf-8")
+        tell(run, f"monitor run nightly --current {name}.csv")
+    found = read(run, "monitor backtest nightly --persistence 2/3")
+    # Equal content is one window.
+    assert len({one["window"] for one in found["windows"]}) == len(found["windows"])
+    assert [one["alarming"] != [] for one in found["windows"]][-3:] == [False, False, True]
+    assert found["alarms"] == 1
+    assert read(run, "monitor backtest nightly --tolerance 1.9")["alarms"] == 0
+    assert "1 alarm would have begun in " in tell(run, "monitor backtest nightly --persistence 2/3")
+    tuned = tell(run, "monitor tune nightly --alarms 1 --windows 10")
+    assert "Tolerance" in tuned
+    assert "Proposed: crisplens monitor change nightly" in tuned or "No setting keeps to that rate" in tuned
+    refuse(run, "monitor backtest nightly --persistence 3/2", "3/2")
+    refuse(run, "monitor tune nightly --alarms -1", "-1")
+
+
+def test_constraints_come_from_data_and_go_to_model_monitor_and_back(run: Run) -> None:
+    suggested = tell(run, "constraint suggest train.csv --column age")
+    assert "column: age" in suggested
+    Path("c.yaml").write_text(suggested, encoding="utf-8")
+    exported = run("constraint", "export", "c.yaml")
+    assert exported.code == 0
+    assert json.loads(exported.out)["features"][0]["name"] == "age"
+    assert "range" in exported.err or "minimum" in exported.err
+    Path("constraints.json").write_text(exported.out, encoding="utf-8")
+    assert "column: age" in tell(run, "constraint import constraints.json")
+    Path("constraints.json").write_text('{"features": [{"name": 3}]}', encoding="utf-8")
+    refuse(run, "constraint import constraints.json", "features[0].name")
+    refuse(run, "constraint import nowhere.json", "nowhere.json")
+    refuse(run, "constraint suggest nowhere.csv", "nowhere.csv")
+    refuse(run, "constraint export train.csv", "train.csv")

@@ -1,0 +1,167 @@
+"""A monitor's past windows, judged anew by other settings: their profiles are kept, so no data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from crisplens.core.content_store import ContentStore
+from crisplens.core.errors import InputError
+from crisplens.monitors import tuning
+from crisplens.monitors.alarms import AlarmSettings
+from crisplens.monitors.model import CheckSettings, Profile, Verdict
+from crisplens.monitors.queries import Check, Monitor
+
+
+class PastWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A window that was checked: what was decided then, and what these settings would have said."""
+
+    check: str
+    window: str
+    verdict: Verdict
+    alarmed: bool
+    drifting: tuple[str, ...]
+    alarming: tuple[str, ...]
+
+
+class Backtest(msgspec.Struct, frozen=True, kw_only=True):
+    """What settings would have said over a monitor's past windows, and in how many alarms would have begun."""
+
+    monitor: str
+    settings: CheckSettings
+    windows: tuple[PastWindow, ...]
+    alarms: int
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting: false alarms on the past windows, and how soon an injected drift is found (windows; None for not).
+
+    `rate_at_most` is what the share of windows with a false alarm may be in truth, with 95% confidence.
+    """
+
+    tolerance: float
+    needed: int
+    of: int
+    false_alarms: int
+    windows: int
+    rate_at_most: float
+    found: float | None
+    delay: int | None
+    late_delay: int | None
+
+
+class Tuning(msgspec.Struct, frozen=True, kw_only=True):
+    """The setting that finds drift of `effect` soonest within the wanted rate, if any, and all that were weighed."""
+
+    monitor: str
+    effect: float
+    chosen: Choice | None
+    weighed: tuple[Choice, ...]
+
+
+def backtest(
+    monitor: Monitor, checks: Sequence[Check], settings: CheckSettings, evidence: ContentStore
+) -> Backtest:
+    """What `settings` would have said over the windows of `checks`, oldest first; each window's newest check counts.
+
+    Raises `InputError` when no window was profiled, or the settings decide by a share.
+    """
+    reference, kept, windows = _load(monitor, checks, evidence)
+    found = tuning.backtest(reference, windows, _alarm_settings(settings))
+    told = tuple(
+        PastWindow(
+            check=check.id,
+            window=check.window.key if check.window.end or check.window.name else check.window.location,
+            verdict=check.result.verdict,
+            alarmed=check.decision.alarm,
+            drifting=one.flagged,
+            alarming=one.alarming,
+        )
+        for check, one in zip(kept, found, strict=True)
+    )
+    return Backtest(
+        monitor=monitor.name, settings=settings, windows=told, alarms=sum(bool(one.new) for one in found)
+    )
+
+
+def tune(
+    monitor: Monitor,
+    checks: Sequence[Check],
+    evidence: ContentStore,
+    *,
+    most_alarms: float,
+    period: int,
+    effect: float = 0.2,
+) -> Tuning:
+    """Settings with at most `most_alarms` false alarms in `period` windows that find drift of `effect` soonest.
+
+    The past windows are taken as quiet, but for those of checks that an incident was opened for or belongs to.
+    Raises `InputError` when no window was profiled, and for a rate or effect that cannot be.
+    """
+    reference, kept, windows = _load(monitor, checks, evidence)
+    drifting = [(at, at + 1) for at, check in enumerate(kept) if check.incident is not None]
+    found = tuning.propose(
+        reference,
+        windows,
+        _alarm_settings(monitor.settings),
+        most_alarms=most_alarms,
+        period=period,
+        w=effect,
+        drifting=drifting,
+    )
+    return Tuning(
+        monitor=monitor.name,
+        effect=effect,
+        chosen=None if found.chosen is None else _choice(found.chosen),
+        weighed=tuple(map(_choice, found.weighed)),
+    )
+
+
+def _load(
+    monitor: Monitor, checks: Sequence[Check], evidence: ContentStore
+) -> tuple[Profile, list[Check], list[Profile]]:
+    newest = {check.window.key: check for check in checks if check.attachments and check.result.columns}
+    if not newest:
+        raise InputError(
+            f"no window of {monitor.name} has been profiled yet",
+            slug="nothing-due",
+            hint=f"`crisplens monitor run {monitor.name}` checks one.",
+        )
+    kept = sorted(newest.values(), key=lambda check: (check.window.start or "", check.seq))
+
+    def read(digest: str) -> Profile:
+        return msgspec.json.decode(evidence.read(digest), type=Profile)
+
+    return read(monitor.reference_profile), kept, [read(check.attachments[0]) for check in kept]
+
+
+def _alarm_settings(settings: CheckSettings) -> AlarmSettings:
+    if settings.drift_share is not None:
+        raise InputError(
+            "a monitor with a drift share decides by scores, and has no tolerance to try",
+            slug="bad-setting",
+            hint="Add one without --drift-share.",
+        )
+    return AlarmSettings(
+        tolerance=settings.tolerance,
+        level=settings.level,
+        weights=settings.weights,
+        needed=settings.needed,
+        of=settings.of,
+        together=False,
+    )
+
+
+def _choice(one: tuning.TradeOff) -> Choice:
+    return Choice(
+        tolerance=one.settings.tolerance,
+        needed=one.settings.needed,
+        of=one.settings.of,
+        false_alarms=one.false_alarms,
+        windows=one.quiet_windows,
+        rate_at_most=one.rate_at_most,
+        found=one.found,
+        delay=one.delay,
+        late_delay=one.late_delay,
+    )
