@@ -311,6 +311,13 @@ def _code(done: CheckRecorded, fail_on: str | None) -> int:
 
 
 @group.command()
+@command(as_json=False)
+def metrics(registry: Registry) -> None:
+    """Print what monitors found last as gauges in Prometheus' text format."""
+    click.echo(registry.monitor.metrics(), nl=False)
+
+
+@group.command()
 @click.argument("name")
 @click.option("--tolerance", type=float, help="The effect, Cohen's w, that is borne; else the monitor's.")
 @click.option("--level", type=float, help="The false discovery rate over columns; else the monitor's.")

@@ -139,6 +139,13 @@ def last_checks(session: Session, project: str) -> dict[str, str]:
     return {row[0]: row[1] for row in session.connection().execute(query)}
 
 
+def newest_checks(session: Session, project: str) -> dict[str, Check]:
+    """The newest check of each of the project's monitors; those that never were checked are missing."""
+    newest = select(func.max(CheckRow.seq)).where(CheckRow.project == project).group_by(CheckRow.monitor)
+    rows = session.scalars(select(CheckRow).where(CheckRow.seq.in_(newest)))
+    return {one.monitor: one for one in views(rows, Check)}
+
+
 def newest_seen(session: Session, project: str, monitor: str, most: int) -> list[Seen]:
     """What a monitor found in the newest `most` windows that it looked at, oldest first."""
     if most < 1:

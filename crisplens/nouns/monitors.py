@@ -12,7 +12,7 @@ from crisplens.binding import Command, Noun, ProjectQuery
 from crisplens.core import clock
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.lifecycle import doors
-from crisplens.monitors import checking, due
+from crisplens.monitors import checking, due, metrics
 from crisplens.monitors import history as past
 from crisplens.monitors import queries as monitor_queries
 from crisplens.monitors import service as monitors
@@ -90,6 +90,23 @@ class Monitors(Noun):
             if progress:
                 progress(done[-1])
         return done
+
+    def metrics(self) -> str:
+        """What the project's monitors found last, as gauges in Prometheus' text format.
+
+        Raises `RegistryError` when prometheus-client is not installed.
+        """
+        with self._registry.reading() as session:
+            project = self._registry.require_project(session)
+            return metrics.metrics_text(
+                project,
+                monitor_queries.list_monitors(session, project),
+                monitor_queries.newest_checks(session, project),
+                mutes=monitor_queries.list_mutes(session, project),
+                incidents=incident_queries.open_incidents(session, project),
+                triggers=incident_queries.list_triggers(session, project),
+                now=clock.now(),
+            )
 
     def backtest(
         self,
