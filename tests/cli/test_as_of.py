@@ -13,6 +13,8 @@ READING = {"list", "show", "check", "history", "demands"}
 WITHOUT_REGISTRY = {"phase list", "phase show", "policy check"}
 # It looks at files as they are, and records what it finds.
 RECORDS = {"evidence check"}
+# What was sent is in no record.
+OF_THE_FOLDER = {"notification list"}
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -55,7 +57,7 @@ def test_writes_and_verification_take_no_point(story, run: Run, line: str) -> No
 def test_every_reading_command_of_a_project_takes_a_point() -> None:
     for words, command in ALL.items():
         options = {name for parameter in command.params for name in parameter.opts}
-        reads = words.split()[-1] in READING and words not in WITHOUT_REGISTRY | RECORDS
+        reads = words.split()[-1] in READING and words not in WITHOUT_REGISTRY | RECORDS | OF_THE_FOLDER
         if reads and "--registry" in options:
             assert "--as-of" in options, words
         assert not {"--as-of", "--actor"} <= options - {"--type"} or words == "audit log", words
