@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from crisplens.nouns.checkpoints import Checkpoints
     from crisplens.nouns.evidence import EvidenceFiles
     from crisplens.nouns.governance import Controls, Frameworks, Policies, Status
+    from crisplens.nouns.incidents import Incidents, Triggers
     from crisplens.nouns.keys import Keys
     from crisplens.nouns.lifecycle import Approvals, Cycles, Deployments, Gates, Overrides, Risks, Roles
-    from crisplens.nouns.monitors import Incidents, Monitors, Triggers
+    from crisplens.nouns.monitors import Monitors
     from crisplens.nouns.notifications import Notifications
     from crisplens.nouns.registry import (
         Costs,

@@ -19,7 +19,6 @@ from crisplens.core.content_store import ContentStore
 from crisplens.core.errors import InputError
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
-from crisplens.monitors.constraints import judge_window, read_kept
 from crisplens.monitors.decisions import Seen, decide_alarm
 from crisplens.monitors.engines.by_name import REFERENCE_ROWS_NEEDED, get_engine
 from crisplens.monitors.engines.interface import Attachment, EngineResult, Reference, Rows, TimeSlice
@@ -118,6 +117,8 @@ def carry_out_check(
     window = _window(rows, content, found.check.current_rows)
     violations: tuple[Violation, ...] = ()
     if monitor.constraints is not None and found.current_profile is not None:
+        from crisplens.monitors.constraints import judge_window, read_kept
+
         held_to = read_kept(evidence, monitor.constraints)
         violations = judge_window(
             held_to, found.current_profile, rows, reference_rows=monitor.reference.rows, now=now

@@ -21,22 +21,18 @@ SUGGEST = "suggest"
 MEDIA_TYPE = "application/vnd.crisplens.constraints+yaml"
 
 
-def load_constraints(given: str | os.PathLike[str] | None, reference: Profile) -> Constraints | None:
+def load_constraints(given: str | os.PathLike[str], reference: Profile) -> Constraints:
     """The constraints of a file, or for `suggest` those that the reference itself would keep.
 
     Raises `InputError` with line and column for a file that cannot be used.
     """
-    if given is None:
-        return None
     if given == SUGGEST:
         return suggest(reference)
     return read_constraints(read_document_file(Path(given)))
 
 
-def keep_constraints(work: UnitOfWork, monitor: str, constraints: Constraints | None) -> str | None:
+def keep_constraints(work: UnitOfWork, monitor: str, constraints: Constraints) -> str:
     """Keep constraints as evidence; returns the digest."""
-    if constraints is None:
-        return None
     text = write_constraints(constraints).encode()
     return add_evidence_bytes(work, text, name=f"{monitor}-constraints.yaml", media_type=MEDIA_TYPE).digest
 

@@ -14,7 +14,6 @@ from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.monitors import settings as options
-from crisplens.monitors.constraints import keep_constraints, load_constraints
 from crisplens.monitors.engines.by_name import DEFAULT_ENGINE, get_engine
 from crisplens.monitors.engines.interface import Engine
 from crisplens.monitors.events import (
@@ -104,7 +103,6 @@ def add_monitor(
     )
     # Reading comes before the first statement, so that no other writer waits for it.
     looked_at, profile = _profile_reference(os.fspath(reference), settings, get_engine(engine))
-    held_to = load_constraints(constraints, profile)
     get_project(work.session, work.project)
     check_name("monitor", name)
     check_model(work.session, work.project, model)
@@ -124,7 +122,7 @@ def add_monitor(
         current=current,
         engine=engine,
         settings=settings,
-        constraints=keep_constraints(work, name, held_to),
+        constraints=_keep_constraints(work, name, constraints, profile),
         windows=windows,
         time_column=time_column,
         schedule=planned,
@@ -191,13 +189,13 @@ def change_monitor(
     if schedule is not None:
         in_zone = zone or (monitor.schedule.zone if monitor.schedule else "UTC")
         planned = parse_schedule(schedule, zone=in_zone) if schedule else None
-    held_to = load_constraints(constraints, profile)
+    held_to = _keep_constraints(work, name, constraints, profile)
     event = MonitorChanged(
         name=name,
         current=current or monitor.current,
         engine=engine or monitor.engine,
         settings=settings,
-        constraints=monitor.constraints if held_to is None else keep_constraints(work, name, held_to),
+        constraints=held_to or monitor.constraints,
         schedule=planned,
         response=response,
         reason=check_text("the reason", reason),
@@ -262,6 +260,16 @@ def check_in_use(monitor: Monitor) -> None:
             slug="not-open",
             hint="Add another one.",
         )
+
+
+def _keep_constraints(
+    work: UnitOfWork, name: str, given: str | os.PathLike[str] | None, reference: Profile
+) -> str | None:
+    if given is None:
+        return None
+    from crisplens.monitors.constraints import keep_constraints, load_constraints
+
+    return keep_constraints(work, name, load_constraints(given, reference))
 
 
 def _windows(window: str, step: str | None, column: str, lateness: str, zone: str) -> WindowRule:

@@ -1,4 +1,4 @@
-"""What changed in production: monitors, incidents, triggers."""
+"""What is watched in production, and what was found."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ import msgspec
 from crisplens.binding import Command, Noun, ProjectQuery
 from crisplens.core import clock
 from crisplens.core.errors import CrisplensError, InputError
-from crisplens.lifecycle import doors
-from crisplens.monitors import checking, due, metrics
-from crisplens.monitors import history as past
+from crisplens.monitors import checking, due
 from crisplens.monitors import queries as monitor_queries
 from crisplens.monitors import service as monitors
 from crisplens.monitors import settings as options
 from crisplens.monitors.checking import CheckFindings, CheckRecorded
 from crisplens.monitors.incidents import queries as incident_queries
-from crisplens.monitors.incidents import service as incidents
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+    from crisplens.monitors import history as past
     from crisplens.monitors.engines.interface import Rows
     from crisplens.monitors.queries import Monitor
 
@@ -96,6 +94,8 @@ class Monitors(Noun):
 
         Raises `RegistryError` when prometheus-client is not installed.
         """
+        from crisplens.monitors import metrics
+
         with self._registry.reading() as session:
             project = self._registry.require_project(session)
             return metrics.metrics_text(
@@ -120,6 +120,8 @@ class Monitors(Noun):
 
         Raises `InputError` for a setting out of its range, and when no window was profiled.
         """
+        from crisplens.monitors import history as past
+
         monitor = self.get(name)
         settings = options.changed(
             monitor.settings, tolerance=tolerance, level=level, persistence=persistence
@@ -134,6 +136,8 @@ class Monitors(Noun):
         The windows that a monitor has checked are taken as quiet, but for those with an incident. Raises `InputError`
         when no window was profiled, and for a rate or effect that cannot be.
         """
+        from crisplens.monitors import history as past
+
         evidence = self._registry.configuration.open_evidence()
         checks = self.history(name)
         return past.tune(self.get(name), checks, evidence, most_alarms=alarms, period=windows, effect=effect)
@@ -192,27 +196,3 @@ class Monitors(Noun):
                 hint=f"`crisplens monitor history {monitor.name}` lists those that were checked.",
             )
         return found.rows[0]
-
-
-class Incidents(Noun):
-    """`crisplens incident`"""
-
-    acknowledge = Command(incidents.acknowledge_incident)
-    assign = Command(incidents.assign_incident)
-    escalate = Command(incidents.escalate_incident)
-    link = Command(incidents.link_incident)
-    resolve = Command(incidents.resolve_incident)
-    escalate_overdue = Command(checking.escalate_overdue)
-    list = ProjectQuery(incident_queries.list_incidents)
-    get = ProjectQuery(incident_queries.get_incident)
-
-
-class Triggers(Noun):
-    """`crisplens trigger`"""
-
-    raise_ = Command(incidents.raise_trigger)
-    acknowledge = Command(incidents.acknowledge_trigger)
-    resolve = Command(doors.resolve_trigger)
-    dismiss = Command(incidents.dismiss_trigger)
-    list = ProjectQuery(incident_queries.list_triggers)
-    get = ProjectQuery(incident_queries.get_trigger)
