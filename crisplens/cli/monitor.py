@@ -291,7 +291,7 @@ def run(
             {"runs": runs, "escalated": handed_up},
             lambda: _due_text(runs, handed_up),
             exit_code=max(
-                [_code(one, fail_on) for one in checks] + [3 if one.failure else 0 for one in runs], default=0
+                [_code(one, fail_on) for one in checks] + [one.exit_code for one in runs], default=0
             ),
         )
     if name is None:

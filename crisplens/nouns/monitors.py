@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 
 class DueRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did for one monitor: its checks, how many windows wait for the next run, and what stopped it."""
+    """What a run did for one monitor: its checks, how many windows wait for the next run, and what stopped it.
+
+    `exit_code` is that of what stopped it: 2 for data that cannot be read, 3 for an engine that failed.
+    """
 
     monitor: str
     checks: tuple[CheckRecorded, ...] = ()
     waiting: int = 0
     failure: str = ""
+    exit_code: int = 0
 
 
 class Monitors(Noun):
@@ -160,12 +164,15 @@ class Monitors(Noun):
             found = due.due_rows(monitor, self._checked_windows(monitor.name), now, most=most)
             for rows in found.rows:
                 checks += self._record_once(self._look(monitor, rows=rows), moment)
-        except InputError as error:
-            if moment is not None:
-                checks += self._record_once(checking.unreadable(monitor, error), moment)
-            return DueRun(monitor=monitor.name, checks=tuple(checks), failure=error.message)
         except CrisplensError as error:
-            return DueRun(monitor=monitor.name, checks=tuple(checks), failure=error.message)
+            if isinstance(error, InputError) and moment is not None:
+                checks += self._record_once(checking.unreadable(monitor, error), moment)
+            return DueRun(
+                monitor=monitor.name,
+                checks=tuple(checks),
+                failure=error.message,
+                exit_code=error.exit_code,
+            )
         return DueRun(monitor=monitor.name, checks=tuple(checks), waiting=found.waiting)
 
     def _record_once(self, found: CheckFindings, moment: datetime | None) -> tuple[CheckRecorded, ...]:

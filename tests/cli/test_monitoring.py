@@ -91,6 +91,8 @@ def test_due_windows_are_checked_and_told_line_by_line(run: Run) -> None:
     (due,) = read(run, "monitor run daily --due")["runs"]
     assert (len(due["checks"]), due["waiting"], due["failure"]) == (1, 0, "")
     refuse(run, "monitor run daily", "no window of daily is complete and not yet checked")
+    Path("live/week.csv").unlink()
+    assert "live/week.csv" in tell(run, "monitor run daily --due", code=2)
     shown = read(run, "monitor list")[0]
     assert (shown["windows"]["length"], shown["schedule"]["cron"]) == ("day", "0 0 * * *")
     assert (shown["settings"]["needed"], shown["settings"]["of"]) == (2, 3)
