@@ -10,8 +10,20 @@ from pathlib import Path
 from crisplens.core.canonical import check_regular, unreadable
 from crisplens.core.errors import InputError
 
-FORMATS = {".csv": "csv", ".csv.gz": "csv", ".tsv": "tsv", ".tsv.gz": "tsv", ".parquet": "parquet"}
-ACCEPTED = "CSV (.csv, .csv.gz), tab-separated (.tsv, .tsv.gz) and Parquet (.parquet)"
+FORMATS = {
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".tsv": "tsv",
+    ".tsv.gz": "tsv",
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".ndjson": "jsonl",
+    ".ndjson.gz": "jsonl",
+    ".parquet": "parquet",
+}
+ACCEPTED = "CSV (.csv), tab-separated (.tsv), JSON lines (.jsonl, .ndjson), each also as .gz, and Parquet (.parquet)"
+# Those whose first line names the columns.
+WITH_HEADER = frozenset({"csv", "tsv"})
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 
 

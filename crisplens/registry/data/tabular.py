@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from crisplens.core.canonical import unreadable
 from crisplens.core.errors import InputError
 from crisplens.registry.data.csv_files import csv_options, quote_name, quote_text, read_header
-from crisplens.registry.data.files import Table, escape_glob, not_utf8, open_table
+from crisplens.registry.data.files import WITH_HEADER, Table, escape_glob, not_utf8, open_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,6 +39,8 @@ __all__ = [
     "table_columns",
 ]
 
+# A line of JSON that is longer is none that a table's row should be.
+MOST_OBJECT_BYTES = 16 << 20
 # Types that a CSV is read as in one way only; dates and times also need a format, which is guessed with them.
 PLAIN_TYPES = frozenset({"BIGINT", "BOOLEAN", "DOUBLE", "VARCHAR"})
 
@@ -120,6 +122,10 @@ def relation_sql(
     options.append("hive_partitioning = false")
     if table.format == "parquet":
         return f"read_parquet({', '.join([files, *options])})"
+    if table.format == "jsonl":
+        # Types are those of all rows: one that does not fit the first rows' must not end the reading.
+        options += ["format = 'newline_delimited'", "records = true", "sample_size = -1"]
+        return f"read_json({', '.join([files, *options, f'maximum_object_size = {MOST_OBJECT_BYTES}'])})"
     header, delimiter = read_header(table.files[0])
     options += csv_options(table.files[0], delimiter)
     kept = [name for name in text if name in header]
@@ -139,7 +145,7 @@ def expected_columns(table: Table, types: Mapping[str, str]) -> tuple[Column, ..
     Empty when the table is not one CSV file, or a type is none that a CSV is read as in one way only.
     """
     if (
-        table.format == "parquet"
+        table.format not in WITH_HEADER
         or len(table.files) > 1
         or not types
         or not PLAIN_TYPES.issuperset(types.values())
@@ -157,8 +163,10 @@ def table_columns(
     relation = relation_sql(table, text=text, whole=whole)
     rows = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     for file in table.files:
-        names = _parquet_names(connection, file) if table.format == "parquet" else read_header(file)[0]
-        _check_duplicates(table, names)
+        if table.format == "parquet":
+            _check_duplicates(table, _parquet_names(connection, file))
+        elif table.format in WITH_HEADER:
+            _check_duplicates(table, read_header(file)[0])
     return tuple(Column(name=str(name), type=str(kind)) for name, kind, *_ in rows)
 
 
@@ -211,14 +219,16 @@ def _check_duplicates(table: Table, names: Sequence[str]) -> None:
 
 def _explain(table: Table, error: Exception) -> InputError:
     text = str(error)
-    if table.format != "parquet" and "dialect" in text:
+    if table.format in WITH_HEADER and "dialect" in text:
         text = _reread_as_text(table) or text
     named = re.search(r"^\s*file = (.+)$", text, re.MULTILINE) or re.search(r'[Ff]ile "(.+?)"', text)
     line = re.search(r"CSV Error on Line: (\d+)", text)
     where = named.group(1) if named and len(table.files) > 1 else table.pattern
     where += f", line {line.group(1)}" if line else ""
-    if "utf-8" in text and "nicode" in text:
+    if "utf-8" in text.casefold() and ("nicode" in text or "encoding" in text):
         return not_utf8(where)
+    if table.format == "jsonl":
+        return _explain_json(where, text)
     fields = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
     if fields:
         message = f"{where}: {fields.group(2)} fields, but the header has {fields.group(1)}"
@@ -226,6 +236,22 @@ def _explain(table: Table, error: Exception) -> InputError:
     if "unterminated quote" in text:
         return InputError(f"{where}: a quoted value does not end", slug="ragged-csv")
     return unreadable(where, _first_line(text, skip_prefix=bool(line)))
+
+
+def _explain_json(where: str, text: str) -> InputError:
+    """What is wrong with lines of JSON; the row itself, which DuckDB repeats, must not get into messages and logs."""
+    transformed = re.search(r"transform error .*?in line (\d+): (.*)", text)
+    twice = re.search(r'has duplicate key "(.{0,60})"', text)
+    malformed = re.search(r"Malformed JSON .*?: ([a-z ,]+)\.?", text)
+    if transformed:
+        where += f", line {transformed.group(1)}"
+    if twice:
+        return InputError(f"{where}: an object has the key {twice.group(1)!r} twice", slug="duplicate-columns")
+    if malformed:
+        return unreadable(where, f"a line is no JSON: {malformed.group(1)}")
+    if "non-record" in text or "records" in text:
+        return unreadable(where, "a line is no JSON object")
+    return unreadable(where, "its lines are not JSON objects of one kind")
 
 
 def _reread_as_text(table: Table) -> str:

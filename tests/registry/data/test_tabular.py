@@ -230,3 +230,33 @@ def test_a_changed_file_is_read_again():
 def test_duckdb_is_not_imported_before_it_is_needed():
     code = "import sys, crisplens.registry.data.tabular; sys.exit('duckdb' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.jsonl.gz", "a.NDJSON.GZ"])
+def test_lines_of_json(name):
+    content = b'{"a": 1, "b": "x"}\r\n\n{"a": 2.5, "c": {"d": [1]}}\n'
+    found = describe_table(open_table(write(name, gzip.compress(content) if name[-1] in "zZ" else content)))
+    assert (found.format, found.row_count) == ("jsonl", 2)
+    assert [(one.name, one.type) for one in found.columns[:2]] == [("a", "DOUBLE"), ("b", "VARCHAR")]
+
+
+def test_lines_of_json_have_the_types_of_all_lines():
+    write("late.jsonl", '{"a": 1}\n' * 30_000 + '{"a": 1.5}\n')
+    assert describe_table(open_table("late.jsonl")).columns == (Column("a", "DOUBLE"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "slug", "words"),
+    [
+        ('{"a": 1}\n{"a": "secret"\n', "unreadable-file", "a line is no JSON"),
+        ('{"a": "secret", "a": 2}\n', "duplicate-columns", "line 1: an object has the key 'a' twice"),
+        ("[1, 2]\n", "unreadable-file", "a line is no JSON object"),
+        ("plain text\n", "unreadable-file", "a line is no JSON"),
+        (b'{"a": "\xff"}\n', "not-utf8", "not UTF-8"),
+    ],
+)
+def test_what_is_no_line_of_json_is_told_without_the_row(content, slug, words):
+    error = error_of(write("bad.jsonl", content))
+    assert error.slug == slug
+    assert words in error.message
+    assert "secret" not in error.message
