@@ -84,7 +84,7 @@ def group() -> None:
     "--reference",
     required=True,
     metavar="FILES",
-    help="What to compare with: CSV or Parquet, a glob in quotes.",
+    help="What to compare with: CSV, JSON lines or Parquet, a glob in quotes, or a URL.",
 )
 @click.option("--current", required=True, metavar="FILES", help="Where current data is found: likewise.")
 @many("--column", "columns", metavar="NAME", help="A column to watch; else all.")

@@ -34,6 +34,9 @@ ERROR_PAGES: dict[str, str] = {
     "bad-setting": "A setting of a monitor is out of its range. The message gives the range.",
     "bad-signature": "The signature is of something else, by another key, or by one that is not "
     "trusted for this person.",
+    "bad-source": "Data cannot be read from where it is said to be. A database is named "
+    "`postgresql://host/name#schema.table`, `sqlite:///file.db#table`, `duckdb:///file.duckdb#SELECT ...`, never with "
+    "a password.",
     "bad-time": "A time is not ISO 8601, or a run ends before it starts.",
     "bad-variants": "The variants of a deployment need names of their own and shares that make 100 percent.",
     "bad-window": "Windows are `whole`, `file`, a number of rows, a duration or a calendar unit; windows of time "
@@ -136,6 +139,7 @@ ERROR_PAGES: dict[str, str] = {
     "signature-demanded": "The gate takes signed approvals only. Sign with your SSH key: --sign KEY.",
     "stands-alone": "A redaction removes content for good, so it is not given within a transaction, which may "
     "still fail.",
+    "source-unreached": "The object store or database that holds the data cannot be reached; the message says why.",
     "statistics-differ": "Statistics of different bins, classes or kinds cannot be put together.",
     "text-too-long": "A text is longer than is kept in the ledger. Attach long texts as evidence files.",
     "too-large": "An evidence file is larger than is kept. Attach a note with its digest instead.",

@@ -7,7 +7,9 @@ data (`carry_out_check`, which touches no database), record what was found (`rec
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -46,11 +48,11 @@ from crisplens.monitors.queries import (
     seen,
 )
 from crisplens.monitors.service import PROFILE_MEDIA_TYPE
+from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
 from crisplens.monitors.tables import CheckRow
-from crisplens.registry.data.content import Bytes, digest_location
+from crisplens.registry.data.content import Bytes, digest_table
 from crisplens.registry.data.files import Table
-from crisplens.registry.data.tabular import open_table
 from crisplens.registry.evidence.service import add_evidence_bytes
 from crisplens.registry.views import get_view, next_id
 
@@ -82,30 +84,19 @@ def carry_out_check(
     *,
     evidence: ContentStore,
     engine: str | None = None,
-    current: str | None = None,
-    rows: Rows | None = None,
+    rows: Rows,
     now: datetime,
 ) -> CheckFindings:
-    """Compare the monitor's current data (or `current`, or just `rows`) with its reference; no database is touched.
+    """Compare a window of a monitor with its reference; the registry's database is not touched.
 
     Raises `InputError` when the data cannot be read at all or changes meanwhile, `RegistryError` when the engine
     fails.
     """
-    location = current or monitor.current
     profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
     chosen = get_engine(engine or monitor.engine)
-    needs_rows = chosen.name in REFERENCE_ROWS_NEEDED
-    table = open_table(monitor.reference.location) if needs_rows else None
-    if table is not None and digest_location(monitor.reference.location).digest != monitor.reference.digest:
-        raise InputError(
-            f"the reference {monitor.reference.location} is not the data that the monitor was added with",
-            slug="reference-changed",
-            hint=f"Engine {chosen.name} needs its rows: restore the file, or use --engine duckdb.",
-        )
-    rows = rows or Rows(open_table(location))
     before = _stamps(rows.table)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        digesting = pool.submit(_digest, rows.table.pattern, before)
+    with ThreadPoolExecutor(max_workers=1) as pool, _reference_rows(monitor, chosen.name) as table:
+        digesting = pool.submit(_digest, rows.table, before)
         found = chosen.check(Reference(table=table, profile=profile), rows, monitor.settings)
         content = digesting.result()
     if _stamps(rows.table) != before:
@@ -275,9 +266,25 @@ def _stamps(table: Table) -> tuple[tuple[str, int, int], ...]:
 
 
 @lru_cache(maxsize=32)
-def _digest(location: str, stamps: tuple[tuple[str, int, int], ...]) -> Bytes:
+def _digest(table: Table, stamps: tuple[tuple[str, int, int], ...]) -> Bytes:
     """The content's digest, read once for all windows of files that have not changed."""
-    return digest_location(location)
+    return digest_table(table)
+
+
+@contextmanager
+def _reference_rows(monitor: Monitor, engine: str) -> Iterator[Table | None]:
+    """The reference's rows, for an engine that reads them. `InputError` when they are not those of the profile."""
+    if engine not in REFERENCE_ROWS_NEEDED:
+        yield None
+        return
+    with opened_source(monitor.reference.location) as table:
+        if digest_table(table).digest != monitor.reference.digest:
+            raise InputError(
+                f"the reference {monitor.reference.location} is not the data that the monitor was added with",
+                slug="reference-changed",
+                hint=f"Engine {engine} needs its rows: restore the file, or use --engine duckdb.",
+            )
+        yield table
 
 
 def _window(rows: Rows, content: Bytes, count: int) -> Window:

@@ -18,7 +18,6 @@ from crisplens.monitors.schedules.windows import (
     due_windows,
 )
 from crisplens.registry.data.files import Table
-from crisplens.registry.data.tabular import open_table
 
 # One run catches up at most so many windows of a monitor, unless told otherwise; the next goes on from there.
 MOST_WINDOWS = 50
@@ -50,33 +49,36 @@ def next_moment(monitor: Monitor, now: datetime) -> datetime | None:
     return next_due(monitor.schedule, now)
 
 
-def due_rows(monitor: Monitor, checked: Sequence[str], now: datetime, *, most: int = MOST_WINDOWS) -> Due:
-    """The windows of a monitor that are to be checked, by its rule; `checked` are the keys of those that were.
+def due_rows(
+    monitor: Monitor, table: Table, checked: Sequence[str], now: datetime, *, most: int = MOST_WINDOWS
+) -> Due:
+    """The windows of a monitor's current data, `table`, that are to be checked, by its rule.
 
-    All current data is one window, and due whenever it is asked for. Raises `InputError` when the data cannot be
-    read.
+    `checked` are the keys of those that were. All current data is one window, and due whenever it is asked for.
+    Raises `InputError` when the data cannot be read.
     """
     rule = monitor.windows
     if isinstance(rule, FileRule):
-        return _due_files(monitor.current, checked, most)
+        return _due_files(table, checked, most)
     if isinstance(rule, TimeRule):
-        return _due_times(monitor, rule, checked, now, most)
+        return _due_times(monitor, rule, table, checked, now, most)
     if isinstance(rule, RowsRule):
-        return _due_numbers(monitor, rule, checked, most)
-    return Due((Rows(open_table(monitor.current)),))
+        return _due_numbers(rule, table, checked, most)
+    return Due((Rows(table),))
 
 
-def _due_files(pattern: str, checked: Sequence[str], most: int) -> Due:
-    table, known = open_table(pattern), set(checked)
+def _due_files(table: Table, checked: Sequence[str], most: int) -> Due:
+    known = set(checked)
     new = [file for file in table.files if file.name not in known]
     each = (Rows(Table(str(file), (file,), table.format), name=file.name) for file in new[:most])
     return Due(tuple(each), max(len(new) - most, 0))
 
 
-def _due_times(monitor: Monitor, rule: TimeRule, checked: Sequence[str], now: datetime, most: int) -> Due:
+def _due_times(
+    monitor: Monitor, rule: TimeRule, table: Table, checked: Sequence[str], now: datetime, most: int
+) -> Due:
     from crisplens.monitors.engines.extents import first_time
 
-    table = open_table(monitor.current)
     until = max((parse_time(key.rpartition("/")[2]) for key in checked if _is_time(key)), default=None)
     earliest = until or first_time(table, monitor.time_column, rule.zone)
     if earliest is None:
@@ -86,10 +88,9 @@ def _due_times(monitor: Monitor, rule: TimeRule, checked: Sequence[str], now: da
     return Due(tuple(Rows(table, one) for one in slices), found.waiting)
 
 
-def _due_numbers(monitor: Monitor, rule: RowsRule, checked: Sequence[str], most: int) -> Due:
+def _due_numbers(rule: RowsRule, table: Table, checked: Sequence[str], most: int) -> Due:
     from crisplens.monitors.engines.extents import count_rows
 
-    table = open_table(monitor.current)
     done = max((int(key.rpartition("-")[2]) for key in checked if key.startswith("rows-")), default=0)
     found = due_row_windows(rule, done, count_rows(table), most)
     return Due(

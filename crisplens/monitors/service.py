@@ -27,10 +27,10 @@ from crisplens.monitors.model import CheckSettings, Profile
 from crisplens.monitors.queries import Monitor, Mute, get_monitor, get_mute, list_monitors
 from crisplens.monitors.schedules.model import parse_schedule
 from crisplens.monitors.schedules.windows import TimeRule, Unit, WholeRule, WindowRule, parse_window_rule
+from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
 from crisplens.monitors.tables import MuteRow
-from crisplens.registry.data.content import digest_location
-from crisplens.registry.data.tabular import open_table
+from crisplens.registry.data.content import digest_table
 from crisplens.registry.evidence.service import add_evidence_bytes
 from crisplens.registry.models.queries import check_model
 from crisplens.registry.projects.queries import get_project
@@ -295,8 +295,9 @@ def _rule(window: str, step: str | None, lateness: str, zone: str) -> WindowRule
 def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -> tuple[Window, Profile]:
     from crisplens.monitors.engines.duckdb_engine import profile_reference
 
-    content = digest_location(location)
-    profile = profile_reference(open_table(location), settings.columns)
+    with opened_source(location) as table:
+        content = digest_table(table)
+        profile = profile_reference(table, settings.columns)
     engine.check_settings(profile, settings)
     window = Window(
         location=location, digest=content.digest, size=content.size, files=content.files, rows=profile.rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,13 +16,15 @@ from crisplens.monitors import queries as monitor_queries
 from crisplens.monitors import service as monitors
 from crisplens.monitors import settings as options
 from crisplens.monitors.checking import CheckFindings, CheckRecorded
+from crisplens.monitors.engines.interface import Rows
 from crisplens.monitors.incidents import queries as incident_queries
+from crisplens.monitors.sources.by_location import opened_data, opened_source
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
     from crisplens.monitors import history as past
-    from crisplens.monitors.engines.interface import Rows
     from crisplens.monitors.queries import Monitor
+    from crisplens.registry.data.files import Table
 
 
 class DueRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,18 +58,19 @@ class Monitors(Noun):
     _last_checks = ProjectQuery(monitor_queries.last_checks)
 
     def run(
-        self, name: str, *, engine: str | None = None, current: str | None = None
+        self, name: str, *, engine: str | None = None, current: str | Any | None = None
     ) -> checking.CheckRecorded:
         """Check a monitor now, and record what was found: its oldest window that was not checked, or `current`.
 
-        Raises `InputError` when the data cannot be read at all or no window is due, `RegistryError` when the engine
-        fails.
+        `current` is a location, or a DataFrame of pandas or polars, or a pyarrow Table. Raises `InputError` when the
+        data cannot be read at all or no window is due, `RegistryError` when the engine or the data's home fails.
         """
         self._registry.actor  # noqa: B018  (refuse before the work, not after it)
         monitor = self.get(name)
         monitors.check_in_use(monitor)
-        rows = None if current else self._oldest_window(monitor)
-        found = self._look(monitor, engine=engine, current=current, rows=rows)
+        with opened_data(monitor.current if current is None else current) as table:
+            rows = self._oldest_window(monitor, table) if current is None else Rows(table)
+            found = self._look(monitor, rows, engine=engine)
         with self._registry.writing() as work:
             return checking.record_check(work, found)
 
@@ -161,9 +164,11 @@ class Monitors(Noun):
     def _run_windows(self, monitor: Monitor, moment: datetime | None, now: datetime, most: int) -> DueRun:
         checks: list[CheckRecorded] = []
         try:
-            found = due.due_rows(monitor, self._checked_windows(monitor.name), now, most=most)
-            for rows in found.rows:
-                checks += self._record_once(self._look(monitor, rows=rows), moment)
+            with opened_source(monitor.current) as table:
+                checked = self._checked_windows(monitor.name)
+                found = due.due_rows(monitor, table, checked, now, most=most)
+                for rows in found.rows:
+                    checks += self._record_once(self._look(monitor, rows), moment)
         except CrisplensError as error:
             if isinstance(error, InputError) and moment is not None:
                 checks += self._record_once(checking.unreadable(monitor, error), moment)
@@ -181,21 +186,13 @@ class Monitors(Noun):
                 return ()
             return (checking.record_check(work, found),)
 
-    def _look(
-        self,
-        monitor: Monitor,
-        *,
-        engine: str | None = None,
-        current: str | None = None,
-        rows: Rows | None = None,
-    ) -> CheckFindings:
+    def _look(self, monitor: Monitor, rows: Rows, *, engine: str | None = None) -> CheckFindings:
         evidence = self._registry.configuration.open_evidence()
-        return checking.carry_out_check(
-            monitor, evidence=evidence, engine=engine, current=current, rows=rows, now=clock.now()
-        )
+        return checking.carry_out_check(monitor, evidence=evidence, engine=engine, rows=rows, now=clock.now())
 
-    def _oldest_window(self, monitor: Monitor) -> Rows:
-        found = due.due_rows(monitor, self._checked_windows(monitor.name), clock.now(), most=1)
+    def _oldest_window(self, monitor: Monitor, table: Table) -> Rows:
+        checked = self._checked_windows(monitor.name)
+        found = due.due_rows(monitor, table, checked, clock.now(), most=1)
         if not found.rows:
             raise InputError(
                 f"no window of {monitor.name} is complete and not yet checked",

@@ -9,7 +9,7 @@ import msgspec
 
 from crisplens.core.canonical import digest_file, digest_json
 from crisplens.core.errors import InputError
-from crisplens.registry.data.files import FORMATS, matching_files
+from crisplens.registry.data.files import FORMATS, Table, matching_files
 from crisplens.registry.data.model import ColumnSchema, Content
 from crisplens.registry.data.tabular import describe_table, open_table
 
@@ -29,6 +29,11 @@ class Bytes(msgspec.Struct, frozen=True):
 def digest_location(location: str) -> Bytes:
     """Digest the file or files at a path or glob. Raises `InputError` for what cannot be read."""
     return _digest(matching_files(location), location)
+
+
+def digest_table(table: Table) -> Bytes:
+    """Digest the files of a table."""
+    return _digest(table.files, table.pattern)
 
 
 def read_content(location: str) -> Content:

@@ -21,7 +21,9 @@ FORMATS = {
     ".ndjson.gz": "jsonl",
     ".parquet": "parquet",
 }
-ACCEPTED = "CSV (.csv), tab-separated (.tsv), JSON lines (.jsonl, .ndjson), each also as .gz, and Parquet (.parquet)"
+ACCEPTED = (
+    "CSV (.csv), tab-separated (.tsv), JSON lines (.jsonl, .ndjson), each also as .gz, and Parquet (.parquet)"
+)
 # Those whose first line names the columns.
 WITH_HEADER = frozenset({"csv", "tsv"})
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")

@@ -246,7 +246,9 @@ def _explain_json(where: str, text: str) -> InputError:
     if transformed:
         where += f", line {transformed.group(1)}"
     if twice:
-        return InputError(f"{where}: an object has the key {twice.group(1)!r} twice", slug="duplicate-columns")
+        return InputError(
+            f"{where}: an object has the key {twice.group(1)!r} twice", slug="duplicate-columns"
+        )
     if malformed:
         return unreadable(where, f"a line is no JSON: {malformed.group(1)}")
     if "non-record" in text or "records" in text:

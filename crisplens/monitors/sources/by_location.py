@@ -1,0 +1,59 @@
+"""A location as a table: which kind of source it names, opened as local files for as long as they are needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from crisplens.registry.data.files import Table, open_table
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+DATABASES = frozenset({"sqlite", "postgresql", "duckdb"})
+
+
+@contextmanager
+def opened_source(location: str) -> Iterator[Table]:
+    """The table that a location names: a path, a glob, the URL of an object store, or of a database.
+
+    A database's URL ends in `#TABLE`, `#SCHEMA.TABLE` or `#SELECT …`. What is not a local file is read into a folder
+    that goes away at the end. Raises `InputError` for what cannot be read, `RegistryError` when a store or database
+    cannot be reached.
+    """
+    scheme = scheme_of(location)
+    if scheme in DATABASES:
+        from crisplens.monitors.sources.databases import spooled_query
+
+        with spooled_query(location) as table:
+            yield table
+    elif scheme:
+        from crisplens.monitors.sources.object_stores import fetched_files
+
+        with fetched_files(location) as table:
+            yield table
+    else:
+        yield open_table(location)
+
+
+@contextmanager
+def opened_data(data: Any) -> Iterator[Table]:
+    """The table of a location, or of a frame in memory. Raises as `opened_source` does."""
+    if isinstance(data, str | os.PathLike):
+        with opened_source(os.fspath(data)) as table:
+            yield table
+    else:
+        from crisplens.monitors.sources.frames import spooled_frame
+
+        with spooled_frame(data) as table:
+            yield table
+
+
+def scheme_of(location: str) -> str:
+    """The scheme of a URL, lower case and without a driver's name; empty for a path."""
+    found = _SCHEME.match(location)
+    # One letter is a drive of Windows.
+    if found is None or len(found[1]) == 1 or "://" not in location:
+        return ""
+    return found[1].casefold().partition("+")[0]
