@@ -40,7 +40,7 @@ from crisplens.monitors.queries import (
     Check,
     Monitor,
     Mute,
-    checked_windows,
+    is_window_checked,
     last_checks,
     list_monitors,
     list_mutes,
@@ -187,7 +187,7 @@ def is_recorded(work: UnitOfWork, findings: CheckFindings, *, since: datetime | 
     """Whether another process recorded this meanwhile: the same window, or for windows of all data a check `since`."""
     monitor, window = findings.monitor, findings.window
     if window.end or window.name:
-        return window.key in checked_windows(work.session, work.project, monitor.name)
+        return is_window_checked(work.session, work.project, monitor.name, window.key)
     last = last_checks(work.session, work.project).get(monitor.name)
     return since is not None and last is not None and parse_time(last) >= since
 

@@ -129,6 +129,14 @@ def checked_windows(session: Session, project: str, monitor: str) -> list[str]:
     return list(session.scalars(query))
 
 
+def is_window_checked(session: Session, project: str, monitor: str, key: str) -> bool:
+    """Whether a monitor has looked at the window of this key."""
+    query = select(CheckRow.id).where(
+        CheckRow.project == project, CheckRow.monitor == monitor, CheckRow.window_key == key
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
 def last_checks(session: Session, project: str) -> dict[str, str]:
     """When each of the project's monitors was last checked (RFC 3339); those that never were are missing."""
     query = (

@@ -152,8 +152,9 @@ class Monitors(Noun):
     def _chosen(self, name: str | None, now: datetime) -> Iterator[tuple[Monitor, datetime | None]]:
         """The monitors to run, each with the moment that its schedule asked for."""
         if name is not None:
-            monitors.check_in_use(self.get(name))
-            yield self.get(name), None
+            monitor = self.get(name)
+            monitors.check_in_use(monitor)
+            yield monitor, None
             return
         last = self._last_checks()
         for monitor in self.list():

@@ -36,19 +36,19 @@ def is_integer(type_name: str) -> bool:
 
 def row_count(connection: DuckDBPyConnection, relation: str) -> int:
     """How many rows there are."""
-    return int(_one(connection, f"SELECT count(*) FROM {relation}")[0])
+    return int(one_row(connection, f"SELECT count(*) FROM {relation}")[0])
 
 
 def null_count(connection: DuckDBPyConnection, relation: str, column: Column) -> int:
     """How many values are null."""
-    return int(_one(connection, f"SELECT count(*) - count({quote_name(column.name)}) FROM {relation}")[0])
+    return int(one_row(connection, f"SELECT count(*) - count({quote_name(column.name)}) FROM {relation}")[0])
 
 
 def not_number_count(connection: DuckDBPyConnection, relation: str, column: Column) -> int:
     """How many values of a text column do not read as numbers."""
     name = quote_name(column.name)
     counted = f"count(*) FILTER ({name} IS NOT NULL AND TRY_CAST({name} AS DOUBLE) IS NULL)"
-    return int(_one(connection, f"SELECT {counted} FROM {relation}")[0])
+    return int(one_row(connection, f"SELECT {counted} FROM {relation}")[0])
 
 
 def distinct_count(
@@ -56,7 +56,7 @@ def distinct_count(
 ) -> tuple[int, int]:
     """How many distinct values there are, and how many values; nulls, NaN and infinities are neither."""
     value = finite_sql(column) if family is Family.NUMBER else quote_name(column.name)
-    unique, present = _one(connection, f"SELECT count(DISTINCT {value}), count({value}) FROM {relation}")
+    unique, present = one_row(connection, f"SELECT count(DISTINCT {value}), count({value}) FROM {relation}")
     return int(unique), int(present)
 
 
@@ -71,7 +71,7 @@ def reference_edges(
         ).fetchall()
         return profiles.exact_edges(row[0] for row in rows), True
     shares = ", ".join(repr(share) for share in profiles.QUANTILES)
-    quantiles, low, high = _one(
+    quantiles, low, high = one_row(
         connection,
         f"SELECT quantile_disc(v, [{shares}]), min(v), max(v) FROM (SELECT {value} AS v FROM {relation})",
     )
@@ -99,11 +99,11 @@ def numeric_profile(
         f"SELECT count({name}), count(v), min(v), max(v), avg(v), var_pop(v), {bins} "
         f"FROM (SELECT {name}, {finite_sql(column)} AS v FROM {relation})"
     )
-    found = _one(connection, query, [list(edges)] if scan else [])
+    found = one_row(connection, query, [list(edges)] if scan else [])
     present, count, low, high, mean, spread, histogram = found
     nans = 0
     if present > count:
-        (nans,) = _one(connection, f"SELECT count(*) FILTER (isnan({name})) FROM {relation}")
+        (nans,) = one_row(connection, f"SELECT count(*) FILTER (isnan({name})) FROM {relation}")
     m2 = spread * count if spread is not None and math.isfinite(spread * count) else None
     counts = _bin_counts(edges, histogram or {})
     if values is not None:
@@ -207,7 +207,8 @@ def _bin_counts(edges: Sequence[float], histogram: dict[float, int]) -> tuple[in
     return (*(int(histogram.get(edge, 0)) for edge in edges), int(histogram.get(float("inf"), 0)))
 
 
-def _one(connection: DuckDBPyConnection, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
+def one_row(connection: DuckDBPyConnection, query: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
+    """The one row of a query that always gives one, such as aggregates without GROUP BY."""
     row = connection.execute(query, list(parameters)).fetchone()
     assert row is not None, "an aggregate without GROUP BY always gives a row"
     return row

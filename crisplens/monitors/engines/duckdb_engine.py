@@ -10,7 +10,7 @@ from crisplens.core.names import unknown_name
 from crisplens.monitors import profiles, scores
 from crisplens.monitors.engines import _columns, _sql
 from crisplens.monitors.engines._reading import each_column, opened
-from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice, TimeSlice
+from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice
 from crisplens.monitors.model import (
     CategoricalProfile,
     CheckSettings,
@@ -100,8 +100,7 @@ def profile_current(
     watched = [column for column in reference.columns if not columns or column.name in columns]
     # A CSV window whose text happens to look like numbers is still text.
     text = [c.name for c in watched if isinstance(c, CategoricalProfile) and c.family is Family.TEXT]
-    times = [only.column] if isinstance(only, TimeSlice) else []
-    names = [*(column.name for column in watched), *times]
+    names = [column.name for column in watched]
     types = {column.name: column.type for column in watched}
     with opened(table, text=text, needed=names, expected=types, only=only) as (connection, relation, found):
         by_name = {column.name: column for column in found}

@@ -264,9 +264,8 @@ def _answer(snapshot: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _frame(table: dict[str, Any], kinds: dict[str, ColumnKind], text: list[str]) -> DataFrame:
     """The columns as pandas has them; whole numbers stay whole, as NumPy's bins depend on it."""
     files = tuple(Path(file) for file in table["files"])
-    only = _slice_of(table)
-    needed = [*kinds, *([only.column] if isinstance(only, TimeSlice) else [])]
-    opening = opened(Table(table["pattern"], files, table["format"]), text=text, needed=needed, only=only)
+    opened_table = Table(table["pattern"], files, table["format"])
+    opening = opened(opened_table, text=text, needed=list(kinds), only=_slice_of(table))
     with opening as (connection, relation, found):
         wanted = []
         for column in found:

@@ -9,6 +9,7 @@ from crisplens.core.errors import InputError, Refused
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
+from crisplens.monitors.alarms import in_cool_down
 from crisplens.monitors.incidents.events import (
     IncidentAcknowledged,
     IncidentAssigned,
@@ -67,9 +68,8 @@ def open_incident(work: UnitOfWork, opened: IncidentOpened, response: Response) 
             work, IncidentLinked(id=opened.id, target=waiting.id, note="The same model is to be retrained.")
         )
         return None
-    rest = timedelta(hours=response.cool_down)
-    last = max((one.closed_at for one in known if one.closed_at), default=None)
-    if last is not None and work.now < parse_time(last) + rest:
+    last = max((parse_time(one.closed_at) for one in known if one.closed_at), default=None)
+    if in_cool_down(last, work.now, timedelta(hours=response.cool_down)):
         note = f"No trigger: the last one for {opened.model} was closed less than {response.cool_down} hours ago."
         append(work, IncidentLinked(id=opened.id, target=known[-1].id, note=note))
         return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from crisplens.core.errors import InputError
+from crisplens.monitors.engines._sql import one_row
 from crisplens.monitors.performance.estimation import AlertThreshold, Estimate, bounded, check_deviations
 from crisplens.monitors.performance.model import RegressionColumns
 from crisplens.monitors.performance.reading import (
@@ -22,7 +23,6 @@ from crisplens.monitors.performance.reading import (
     create,
     is_number,
     number_sql,
-    one_row,
     opened,
     segment_columns,
     text_sql,

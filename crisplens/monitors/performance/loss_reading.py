@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from crisplens.core.errors import InputError
+from crisplens.monitors.engines._sql import one_row
 from crisplens.monitors.performance.losses import LossAxis, LossCell, LossCount, LossModel
 from crisplens.monitors.performance.model import RegressionColumns
 from crisplens.monitors.performance.reading import (
@@ -17,7 +18,6 @@ from crisplens.monitors.performance.reading import (
     grouped,
     is_number,
     number_sql,
-    one_row,
     opened,
     segment_columns,
     text_sql,

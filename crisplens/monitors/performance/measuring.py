@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from crisplens.core.errors import InputError
+from crisplens.monitors.engines._sql import one_row
 from crisplens.monitors.performance import score_bins
 from crisplens.monitors.performance.labels import LabelCounts
 from crisplens.monitors.performance.model import (
@@ -29,7 +30,6 @@ from crisplens.monitors.performance.reading import (
     is_empty,
     is_number,
     number_sql,
-    one_row,
     opened,
     segment_columns,
     text_sql,

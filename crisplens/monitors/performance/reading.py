@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
+from crisplens.monitors.engines._sql import family_of, finite_sql, one_row
+from crisplens.monitors.model import Family
 from crisplens.registry.data import tabular
 from crisplens.registry.data.tabular import Column, Table, quote_name
 
@@ -98,11 +100,7 @@ def is_empty(connection: DuckDBPyConnection, table: Table) -> bool:
 
 def is_number(column: Column) -> bool:
     """Whether a column holds numbers."""
-    return (
-        column.type.endswith("INT")
-        or column.type in (*FLOATS, "INTEGER", "UINTEGER")
-        or column.type.startswith("DECIMAL")
-    )
+    return family_of(column.type) is Family.NUMBER
 
 
 def number_sql(column: Column) -> str:
@@ -113,10 +111,7 @@ def number_sql(column: Column) -> str:
             slug="not-a-number",
             hint="Check for a value in it that is not a number.",
         )
-    name = quote_name(column.name)
-    if column.type in FLOATS:
-        return f"CASE WHEN isfinite({name}) THEN {name}::DOUBLE END"
-    return f"{name}::DOUBLE"
+    return finite_sql(column)
 
 
 def text_sql(column: Column) -> str:
@@ -182,10 +177,3 @@ def _order(row: tuple[Any, ...], width: int) -> tuple[Any, ...]:
     if not width:
         return ()
     return (*row[-width:], *((value is not None, value or "") for value in row[-2 * width : -width]))
-
-
-def one_row(connection: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    """The only row of a query that has one."""
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    return row

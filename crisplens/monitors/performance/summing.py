@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crisplens.core.errors import InputError
+from crisplens.monitors.engines._sql import one_row
 from crisplens.monitors.performance.model import (
     BinaryStatistics,
     ClassCell,
@@ -20,7 +21,7 @@ from crisplens.monitors.performance.model import (
     ScoreBin,
     Statistics,
 )
-from crisplens.monitors.performance.reading import Segment, grouped, one_row
+from crisplens.monitors.performance.reading import Segment, grouped
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
