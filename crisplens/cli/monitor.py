@@ -29,47 +29,37 @@ NOT_JUDGED = frozenset({"bad-data", "insufficient-data"})
 COLUMNS = ("Column", "Verdict", "Effect w", "Method", "Score", "Threshold", "Why not compared")
 
 
-def _response(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options on what follows an alarm."""
-    options = (
-        click.option(
-            "--trigger",
-            default="automatic",
-            show_default=True,
-            help="Whether drift asks for retraining: automatic, ask or never.",
-        ),
-        click.option(
-            "--cool-down",
-            type=int,
-            default=0,
-            show_default=True,
-            help="Hours without a new trigger after one.",
-        ),
-        click.option("--owner", default="", metavar="WHO", help="Who answers for its incidents."),
-        click.option(
-            "--escalate-to", default="", metavar="WHO", help="Who gets incidents that nobody takes on."
-        ),
-        click.option(
-            "--escalate-after", type=int, default=24, show_default=True, help="After how many hours they do."
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+# What `add` sets and `change` sets anew: option, type, default, placeholder, help.
+_SETTINGS: tuple[tuple[str, type, Any, str | None, str], ...] = (
+    ("--tolerance", float, 0.1, None, "The effect, Cohen's w, that is borne."),
+    ("--level", float, 0.05, None, "The false discovery rate over columns."),
+    ("--persistence", str, None, "K/N", "Alarm when a column drifts in K of N windows."),
+    ("--drift-share", float, None, None, "Decide by scores: the share of columns that must drift."),
+    ("--minimum-rows", int, 30, None, "Columns with fewer values are not compared."),
+    ("--constraints", str, None, "FILE", "Hold data to these constraints; suggest for the reference's own."),
+    ("--engine", str, "duckdb", None, "What compares: duckdb or evidently."),
+    ("--trigger", str, "automatic", None, "Whether drift asks for retraining: automatic, ask or never."),
+    ("--cool-down", int, 0, None, "Hours without a new trigger after one."),
+    ("--owner", str, "", "WHO", "Who answers for its incidents."),
+    ("--escalate-to", str, "", "WHO", "Who gets incidents that nobody takes on."),
+    ("--escalate-after", int, 24, None, "After how many hours they do."),
+)
 
 
-def _changed_response(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same options, each left as it is unless given."""
-    options = (
-        click.option("--trigger", help="Whether drift asks for retraining: automatic, ask or never."),
-        click.option("--cool-down", type=int, help="Hours without a new trigger after one."),
-        click.option("--owner", metavar="WHO", help="Who answers for its incidents."),
-        click.option("--escalate-to", metavar="WHO", help="Who gets incidents that nobody takes on."),
-        click.option("--escalate-after", type=int, help="After how many hours they do."),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+def _settings(*, changing: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: the options of `_SETTINGS`, each None unless given when `changing`, else with its default."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name, kind, default, metavar, said in reversed(_SETTINGS):
+            used = None if changing else default
+            shown = used not in (None, "")
+            option = click.option(
+                name, type=kind, default=used, show_default=shown, metavar=metavar, help=said
+            )
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @click.group()
@@ -97,26 +87,7 @@ def group() -> None:
     metavar="COLUMN=NUMBER",
     help="The score from which a column drifts, whatever its effect.",
 )
-@click.option(
-    "--tolerance", type=float, default=0.1, show_default=True, help="The effect, Cohen's w, that is borne."
-)
-@click.option(
-    "--level", type=float, default=0.05, show_default=True, help="The false discovery rate over columns."
-)
 @many("--weight", "weights", metavar="COLUMN=NUMBER", help="How much a column counts; 0 for never. Else 1.")
-@click.option("--persistence", metavar="K/N", help="Alarm when a column drifts in K of N windows.")
-@click.option("--drift-share", type=float, help="Decide by scores: the share of columns that must drift.")
-@click.option(
-    "--minimum-rows",
-    type=int,
-    default=30,
-    show_default=True,
-    help="Columns with fewer values are not compared.",
-)
-@click.option(
-    "--constraints", metavar="FILE", help="Hold data to these constraints; suggest for the reference's own."
-)
-@click.option("--engine", default="duckdb", show_default=True, help="What compares: duckdb or evidently.")
 @click.option(
     "--window",
     default="whole",
@@ -137,7 +108,7 @@ def group() -> None:
 @click.option(
     "--zone", default="UTC", show_default=True, help="The time zone of schedule and calendar windows."
 )
-@_response
+@_settings()
 @command(acts=True)
 def add(
     registry: Registry,
@@ -145,7 +116,6 @@ def add(
     thresholds: tuple[str, ...],
     methods: tuple[str, ...],
     weights: tuple[str, ...],
-    constraints: str | None,
     **given: Any,
 ) -> Output:
     """Watch a model's data as NAME. The reference is profiled once, now."""
@@ -154,7 +124,6 @@ def add(
         thresholds=_numbers("--threshold", thresholds),
         methods=pairs("--method", methods, example="age=psi", form="COLUMN=METHOD"),
         weights=_numbers("--weight", weights),
-        constraints=constraints,
         **given,
     )
     compared = f"{monitor.reference.rows:,} rows of {monitor.reference.location}"
@@ -174,19 +143,10 @@ def add(
     help="How columns are scored: these instead of those before.",
 )
 @many("--threshold", "thresholds", metavar="COLUMN=NUMBER", help="Thresholds instead of those before.")
-@click.option("--tolerance", type=float, help="The effect, Cohen's w, that is borne.")
-@click.option("--level", type=float, help="The false discovery rate over columns.")
 @many("--weight", "weights", metavar="COLUMN=NUMBER", help="Weights instead of those before.")
-@click.option("--persistence", metavar="K/N", help="Alarm when a column drifts in K of N windows.")
-@click.option("--drift-share", type=float, help="Decide by scores: the share of columns that must drift.")
-@click.option("--minimum-rows", type=int, help="Columns with fewer values are not compared.")
-@click.option(
-    "--constraints", metavar="FILE", help="Hold data to these constraints; suggest for the reference's own."
-)
-@click.option("--engine", help="What compares: duckdb or evidently.")
-@click.option("--schedule", metavar="WHEN", help="When it is checked; '' to end the schedule.")
+@click.option("--schedule", metavar="WHEN", help="When it is checked from now on; never to end the schedule.")
 @click.option("--zone", help="The time zone of the schedule.")
-@_changed_response
+@_settings(changing=True)
 @command(acts=True)
 def change(
     registry: Registry,

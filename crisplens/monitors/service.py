@@ -25,7 +25,7 @@ from crisplens.monitors.events import (
 )
 from crisplens.monitors.model import CheckSettings, Profile
 from crisplens.monitors.queries import Monitor, Mute, get_monitor, get_mute, list_monitors
-from crisplens.monitors.schedules.model import parse_schedule
+from crisplens.monitors.schedules.model import Schedule, parse_schedule, schedule_text
 from crisplens.monitors.schedules.windows import TimeRule, Unit, WholeRule, WindowRule, parse_window_rule
 from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
@@ -37,6 +37,8 @@ from crisplens.registry.projects.queries import get_project
 from crisplens.registry.views import next_id
 
 PROFILE_MEDIA_TYPE = "application/vnd.crisplens.profile+json"
+# What ends a schedule.
+NEVER = "never"
 
 
 def add_monitor(
@@ -158,9 +160,9 @@ def change_monitor(
 ) -> Monitor:
     """Let a monitor decide, or be run, differently from now on; what is not given stays as it is.
 
-    An empty `schedule` ends it. The reference, its columns and the windows stay: what they are is what earlier
-    checks were compared by, so others need a monitor of their own. Raises `InputError` as `add_monitor`, and when
-    nothing would change or the monitor is retired.
+    A `schedule` of `never` ends it; a `zone` alone is that of the schedule from now on. The reference, its columns
+    and the windows stay: what they are is what earlier checks were compared by, so others need a monitor of their own.
+    Raises `InputError` as `add_monitor`, and when nothing would change or the monitor is retired.
     """
     monitor = _in_use(work, name)
     settings = options.changed(
@@ -185,10 +187,7 @@ def change_monitor(
     response = options.check_response(**{**known, **{k: v for k, v in given.items() if v is not None}})
     profile = msgspec.json.decode(work.evidence.read(monitor.reference_profile), type=Profile)
     get_engine(engine or monitor.engine).check_settings(profile, settings)
-    planned = monitor.schedule
-    if schedule is not None:
-        in_zone = zone or (monitor.schedule.zone if monitor.schedule else "UTC")
-        planned = parse_schedule(schedule, zone=in_zone) if schedule else None
+    planned = _planned_anew(monitor.schedule, schedule, zone)
     held_to = _keep_constraints(work, name, constraints, profile)
     event = MonitorChanged(
         name=name,
@@ -204,6 +203,15 @@ def change_monitor(
         raise InputError(f"monitor {name} is so already", slug="nothing-to-change")
     append(work, event)
     return get_monitor(work.session, work.project, name)
+
+
+def _planned_anew(known: Schedule | None, schedule: str | None, zone: str | None) -> Schedule | None:
+    if schedule == NEVER:
+        return None
+    if schedule is None and (zone is None or known is None):
+        return known
+    text = schedule_text(known) if schedule is None and known else schedule or ""
+    return parse_schedule(text, zone=zone or (known.zone if known else "UTC"))
 
 
 _CHANGEABLE = ("current", "engine", "settings", "constraints", "schedule", "response")

@@ -41,8 +41,8 @@ def keyed(story: Path, run: Run) -> Path:
 
 
 def secret() -> str:
-    """The private key's own part of its file."""
-    return KEY.read_text(encoding="utf-8").strip().rpartition("+A")[2]
+    """The private key's own part of its file: `PRIVATE+KEY+name+hash+` stands before it."""
+    return KEY.read_text(encoding="utf-8").strip().split("+", 4)[4]
 
 
 def public_key(run: Run) -> str:
@@ -489,7 +489,7 @@ def test_the_secret_is_nowhere_but_in_its_file(run: Run, keyed: Path) -> None:
     do("report audit --output report.html")
     do("report audit --output report.json")
     do("audit log --json")
-    seed = base64.b64decode(f"A{secret()}")[1:]
+    seed = base64.b64decode(secret())[1:]
     parts = [secret()[:16].encode(), secret()[16:32].encode(), seed, seed.hex().encode()]
     for file in Path.cwd().rglob("*"):
         if file.is_file() and file != Path.cwd() / KEY:

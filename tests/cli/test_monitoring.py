@@ -215,6 +215,11 @@ def test_schedules_are_listed_and_handed_to_other_schedulers(run: Run) -> None:
     assert len(told) == len(list(Path("out").iterdir())) == 2
     refuse(run, "schedule export nightly --to anacron", "anacron", "systemd")
     refuse(run, "schedule export nigthly --to cron", "nightly")
+    tell(run, "monitor change nightly --zone Asia/Tokyo --reason moved")
+    assert "CRON_TZ=Asia/Tokyo" in tell(run, "schedule export nightly --to cron")
+    refuse(run, "monitor change nightly --schedule '' --reason x", "--schedule is empty")
+    tell(run, "monitor change nightly --schedule never --reason 'by hand from now on'")
+    assert tell(run, "schedule list").startswith("No monitor has a schedule")
 
 
 def test_other_settings_are_tried_on_past_windows(run: Run) -> None:

@@ -239,7 +239,7 @@ def test_no_secret_is_in_the_database_or_in_any_event(keyed: Registry) -> None:
         held += sqlite_file(str(keyed.engine.url)).read_bytes()
     assert all(str(one.key).encode() in held for one in secrets)
     for signer in secrets:
-        encoded = signer.secret().rpartition("+A")[2]
+        encoded = signer.secret().split("+", 4)[4]
         for part in (signer.seed, signer.seed.hex().encode(), encoded[:16].encode(), encoded[16:32].encode()):
             assert part not in held
     assert b"PRIVATE" not in held
