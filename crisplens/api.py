@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from crisplens.nouns.reports import Reports
     from crisplens.nouns.schedules import Schedules
+    from crisplens.nouns.scheduling import Scheduler
 
 
 def init(folder: str | os.PathLike[str] = ".") -> Registry:
@@ -136,6 +137,7 @@ class Registry:
     incident: Incidents
     trigger: Triggers
     schedule: Schedules
+    scheduler: Scheduler
     notification: Notifications
     report: Reports
     audit: Audit

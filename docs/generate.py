@@ -18,6 +18,7 @@ import msgspec
 import crisplens.areas
 from crisplens.cli.main import COMMANDS, cli
 from crisplens.core.error_pages import ERROR_PAGES
+from crisplens.core.working import WORKING
 from crisplens.ledger.model import EVENT_TYPES, Envelope
 from crisplens.lifecycle.phases import list_phases
 from crisplens.lifecycle.policies.model import (
@@ -108,7 +109,9 @@ def schema_page() -> Iterator[str]:
     """Every table with its columns."""
     yield "# Tables\n"
     yield "The tables are a projection of the ledger: `crisplens audit verify` replays the events and compares"
-    yield "every row. Read them freely; a row that is changed by hand is found.\n"
+    yield "every row. Read them freely; a row that is changed by hand is found."
+    working = ", ".join(f"`{name}`" for name in WORKING.tables)
+    yield f"Tables of work in progress are no projection, and in no verdict: {working}.\n"
     for mapper in sorted(crisplens.areas.Base.registry.mappers, key=lambda one: one.local_table.name):
         yield f"\n## {mapper.local_table.name}\n\n{_doc(mapper.class_)}\n\n| column | type | |\n|---|---|---|"
         for column in mapper.local_table.columns:

@@ -31,6 +31,7 @@ from crisplens.core.content_store import LocalStore
 from crisplens.core.database import open_engine
 from crisplens.core.errors import CrisplensError
 from crisplens.core.work import UnitOfWork
+from crisplens.core.working import WORKING
 from crisplens.ledger.service import append_entries
 from crisplens.ledger.tables import LedgerEvent
 from crisplens.lifecycle.phases import get_phase, list_phases
@@ -342,6 +343,30 @@ class Files:
         ]
         return self.text("\n".join([columns, *lines, ""]), name)
 
+    def scored(
+        self, name: str, *, rows: int = 400, noise: float = 0.0, labels: str = "y", key: str = "id"
+    ) -> Path:
+        """A CSV of a binary classifier's scores with what was true; `noise` in [0, 1] of them say nothing.
+
+        `labels` and `key` name columns; without `labels` the scores come alone.
+        """
+        lines = []
+        for row in range(rows):
+            share = (row * 37 % 101 + 0.5) / 101
+            actual = int((row * 61 % 97 + 0.5) / 97 < share)
+            score = (row * 53 % 89 + 0.5) / 89 if row % 10 < noise * 10 else share
+            region = ("north", "south")[row // 7 % 2]
+            lines.append(f"{row},{region},{score:.4f}" + (f",{actual}" if labels else ""))
+        header = f"{key},region,score" + (f",{labels}" if labels else "")
+        return self.text("\n".join([header, *lines, ""]), name)
+
+    def outcomes(self, name: str, *, rows: int = 400, missing: int = 0) -> Path:
+        """A CSV of what was true for the rows of `scored`, but for the last `missing`."""
+        actual = [
+            int((row * 61 % 97 + 0.5) / 97 < (row * 37 % 101 + 0.5) / 101) for row in range(rows - missing)
+        ]
+        return self.text("\n".join(["id,y", *(f"{row},{one}" for row, one in enumerate(actual)), ""]), name)
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
@@ -502,6 +527,18 @@ def tell_monitoring(registry: Registry, files: Files) -> None:
     registry.monitor.mute("weekly", until=FAR_AWAY, reason="the same migration")
     other.monitor.unmute("mute-2", reason="one is enough")
     registry.monitor.add("yearly", **weekly, current="none.csv", columns=["tenure"])
+    scored = files.scored("scored.csv")
+    registry.monitor.add_performance(
+        "quality",
+        model="churn-gbm",
+        reference=scored,
+        current=str(scored),
+        task="binary",
+        label="y",
+        score="score",
+    )
+    registry.monitor.run("quality")
+    registry.monitor.renew("quality", to="quality-2", reference=scored, reason="a new test set")
     registry.monitor.retire("yearly", reason="weekly sees more")
     registry.incident.assign("incident-4", to=BO, note="on duty")
     registry.incident.escalate("incident-4", to=ANA, reason="it is the third")
@@ -657,11 +694,11 @@ def doing(registry: Registry, use_case: Callable[..., Any], *given: Any, **optio
 
 
 def database_columns(connection: Connection) -> dict[str, list[str]]:
-    """Every table of the database itself, and its columns."""
+    """Every table of the database itself that is recorded, and its columns."""
     inspector: Inspector = inspect(connection)
     return {
         table: [column["name"] for column in inspector.get_columns(table)]
-        for table in sorted(inspector.get_table_names())
+        for table in sorted(set(inspector.get_table_names()) - set(WORKING.tables))
     }
 
 

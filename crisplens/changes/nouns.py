@@ -417,7 +417,9 @@ NOUNS: dict[str, Noun] = {
         "{name}",
         "monitor {key}",
         "{name} was added by {by} on {at}",
-        lambda row: f"{row['current']} of {row['model']} against {row['reference']['location']}",
+        lambda row: (
+            f"{row['current']} of {row['model']} against {row['reference']['location'] or 'no reference'}"
+        ),
         events=("monitor.changed", "monitor.retired"),
         named_by=("name",),
         silent=_RETIRED,

@@ -51,6 +51,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "incident": ("incident", "group", "Incidents: what monitors found and who answers."),
     "trigger": ("trigger", "group", "Triggers: requests to retrain a model."),
     "schedule": ("schedule", "group", "Schedules: when monitors are checked, and who calls them."),
+    "scheduler": ("scheduler", "group", "Scheduler: a process that checks monitors when they are due."),
+    "server": ("server", "group", "Server: rows are pushed to monitors over HTTP."),
     "notification": ("notification", "group", "Notifications: who is told of incidents and triggers."),
     "report": ("report", "group", "Reports for people: the audit report."),
     "audit": ("audit", "group", "The ledger: verify it, read it, take its head."),

@@ -34,6 +34,25 @@ def list_(registry: Registry) -> Output:
     return Output.table(triggers, columns, rows, empty=NONE_YET)
 
 
+@group.command()
+@click.argument("trigger", metavar="ID")
+@command()
+def show(registry: Registry, trigger: str) -> Output:
+    """Show trigger ID: what asks for retraining, and what became of it."""
+    one = registry.trigger.get(trigger)
+    taken = (
+        f", taken on by {one.acknowledged_by} on {day(one.acknowledged_at)}" if one.acknowledged_at else ""
+    )
+    closed = f", closed by {one.closed_by} on {day(one.closed_at)}" if one.closed_at else ""
+    answer = f" with {one.resolved_by}" if one.resolved_by else ""
+    lines = [
+        f"{one.id} is {one.state}: {one.model} is to be retrained, because of {one.incident}.",
+        one.reason,
+        f"Raised on {day(one.recorded_at)}{taken}{closed}{answer}.",
+    ]
+    return Output(one, "\n".join(lines))
+
+
 @group.command("raise")
 @click.option("--incident", required=True, metavar="ID", help="The incident that asks for it.")
 @click.option("--reason", default="", help="Why the model is to be retrained; else what was found.")

@@ -6,7 +6,10 @@ ERROR_PAGES: dict[str, str] = {
     "as-of": "The record as of a point is for reading: nothing is recorded in the past. Leave `--as-of` out.",
     "bad-actor": "The identity of the actor is empty, too long or holds control characters. "
     "Use a stable identity such as an e-mail address.",
+    "bad-address": "The server cannot listen there: the address is not this machine's, or the port is taken.",
     "bad-authority": "The time-stamp authority's URL or its root certificates (PEM) cannot be used.",
+    "bad-batch": "Rows that are pushed lack a watched column, have another type in it than the reference, or cannot be "
+    "read. All of them are refused: rows that are left out, or counted as something else, would hide drift.",
     "bad-choice": "A value is not one of those that are accepted; the message lists them.",
     "bad-configuration": "`crisplens.toml` is not TOML, holds an unknown key, or a value that is not text. "
     "Known keys: project, registry, evidence, actor, "
@@ -31,16 +34,23 @@ ERROR_PAGES: dict[str, str] = {
     "message names the field that is wrong and what it takes.",
     "bad-scores": "Predicted scores are not probabilities from 0 to 1, or predictions and labels are not of the "
     "kind that was named.",
-    "bad-setting": "A setting of a monitor is out of its range. The message gives the range.",
+    "bad-setting": "A setting of a monitor or of the scheduler is out of its range. The message gives the range.",
     "bad-signature": "The signature is of something else, by another key, or by one that is not "
     "trusted for this person.",
     "bad-source": "Data cannot be read from where it is said to be. A database is named "
     "`postgresql://host/name#schema.table`, `sqlite:///file.db#table`, `duckdb:///file.duckdb#SELECT ...`, never with "
     "a password.",
     "bad-time": "A time is not ISO 8601, or a run ends before it starts.",
+    "bad-token": "The request has no bearer token, or one that the server does not know.",
+    "bad-tokens": "The server's tokens cannot be used, or there are none and it was to listen beyond this machine. "
+    "Each is a table [[token]] with sha256, actor and projects; `crisplens server token` makes one.",
     "bad-variants": "The variants of a deployment need names of their own and shares that make 100 percent.",
     "bad-window": "Windows are `whole`, `file`, a number of rows, a duration or a calendar unit; windows of time "
     "need a column of times.",
+    "batch-taken": "The id of a batch was used for a batch with another number of rows. An id stands for one batch.",
+    "batch-too-large": "A batch has more rows or bytes than are taken in at once. Push it in parts.",
+    "body-late": "The body of a request did not come in time. Send less at once, or look at the connection.",
+    "busy": "The server has as many requests at hand as it takes. Send it again after a while.",
     "cannot-export": "The target cannot say this schedule, name or command. The message says what it can.",
     "changed-since-requested": "Something has changed since the approval was requested. Have it asked for anew.",
     "changed-while-read": "The file was written to while it was read. Check it once its writer is done; writing to "
@@ -68,6 +78,8 @@ ERROR_PAGES: dict[str, str] = {
     "in-use": "Another process has the registry open that a backup is to replace. Stop it first.",
     "ledger-damaged": "The ledger's own rows are missing or unreadable. `crisplens audit verify` names them; "
     "restore the database from a backup.",
+    "lease-lost": "A scheduler lost its lease on a monitor while it checked it, and another one goes on: nothing is "
+    "recorded twice.",
     "library-missing": "A library of an extra is not installed; the message names the extra.",
     "last-key": "The only log key is not revoked: without one nothing could be endorsed. Make the next one first.",
     "malformed-pair": "An option takes `NAME=VALUE` or a form like it; the message shows an example.",
@@ -97,6 +109,15 @@ ERROR_PAGES: dict[str, str] = {
     "not-a-file": "The path is a folder or a special file. Name a file, or a pattern such as `'data/*.parquet'`.",
     "not-a-number": "A number is not finite or not a number at all. Decimals have a point, not a comma.",
     "not-a-registry": "The file or database is there, but holds no crisplens schema.",
+    "labels-awaited": "Too few of the window's predictions have a label yet. It stays open, and is checked once enough "
+    "have come; after its deadline it is recorded as bad data.",
+    "no-credentials": "The database or object store asks for credentials, and none are given or they are not taken. "
+    "The hint names what to set.",
+    "mixed-columns": "Files of one pattern differ: one lacks a column that others have, or holds another type in "
+    "it.",
+    "telemetry-not-sent": "The OpenTelemetry collector cannot be reached or refused the metrics. Check "
+    "OTEL_EXPORTER_OTLP_ENDPOINT.",
+    "telemetry-off": "OTEL_SDK_DISABLED, or a protocol other than http/protobuf, keeps metrics from being sent.",
     "not-calibrated": "The reference has no scores, only one class, or no labelled row. Give labelled predictions of "
     "both classes.",
     "not-delivered": "A channel did not take a test notification; the message says why.",
@@ -107,6 +128,8 @@ ERROR_PAGES: dict[str, str] = {
     "not-signed": "The approval carries no signature.",
     "not-sqlite": "Backups are files of SQLite. For PostgreSQL use `crisplens registry copy`, or its own pg_dump.",
     "not-utf8": "The file has bytes that are not UTF-8. Convert it, for example with `iconv`.",
+    "not-pushed": "Rows are pushed to monitors whose `--current` is `push:`, which watch for drift with the engine "
+    "duckdb and scores from profiles: of pushed rows nothing else is kept.",
     "not-requested": "The policy takes approvals that were asked for. The author asks: "
     "`crisplens approval request PHASE`.",
     "nothing-due": "No window of the monitor is complete and not yet checked. Windows close at their end plus the "
@@ -127,8 +150,9 @@ ERROR_PAGES: dict[str, str] = {
     "redacted": "The content of that evidence was redacted: it must be forgotten, so it is neither handed out nor "
     "kept again. Its digest and the reason stay in the record.",
     "reference-changed": "The engine reads the reference's rows, and they are not those that the monitor was added "
-    "with. Restore the file, or use the engine duckdb, which needs only the kept profile.",
-    "reference-rows-needed": "The engine evidently reads the reference's rows. Give its file, or use duckdb.",
+    "with. Restore the file, or use the engine duckdb without exact scores, which needs only the kept profile.",
+    "reference-rows-needed": "The engine evidently, exact scores and the method domain_classifier read the reference's "
+    "rows. Give its file, or score from profiles.",
     "registry-failed": "The database refused a statement or cannot be reached. Nothing was changed, unless the message "
     "says that this is not known: then look at `crisplens audit log --last 1` before you run it again.",
     "rewritten": "The log is not the continuation of the one whose head was signed last. Find out "
@@ -137,18 +161,22 @@ ERROR_PAGES: dict[str, str] = {
     "schema-too-new": "The registry was written by a newer crisplens. Upgrade crisplens.",
     "schema-too-old": "The registry was written by an older crisplens. Back it up and run `crisplens db upgrade`.",
     "signature-demanded": "The gate takes signed approvals only. Sign with your SSH key: --sign KEY.",
-    "stands-alone": "A redaction removes content for good, so it is not given within a transaction, which may "
-    "still fail.",
+    "stands-alone": "A redaction removes content for good, and a push is a transaction of its own: neither is given "
+    "within a transaction, which may still fail.",
     "source-unreached": "The object store or database that holds the data cannot be reached; the message says why.",
     "statistics-differ": "Statistics of different bins, classes or kinds cannot be put together.",
     "text-too-long": "A text is longer than is kept in the ledger. Attach long texts as evidence files.",
+    "token-scope": "The token is not for this project, or, without tokens, the request is not for this machine.",
     "too-large": "An evidence file is larger than is kept. Attach a note with its digest instead.",
     "too-many-segments": "A segment column has more values than segments can be told apart. Choose one with fewer.",
     "trigger-open": "A trigger is closed by an approved version of its model that was registered after it was raised, "
     "or dismissed with a reason; until then its incident stays open.",
     "unknown-event": "The log holds an event of a type or version that this crisplens does not know. If a newer one "
     "recorded it, upgrade crisplens.",
-    "unknown-format": "The extension is not known. Accepted: .csv, .csv.gz, .tsv, .tsv.gz, .parquet.",
+    "unknown-format": "The extension is not known. Accepted: .csv, .tsv, .jsonl and .ndjson (each also as .gz), "
+    ".parquet, .arrow, .arrows and .feather.",
+    "unknown-media-type": "The body is not of a type that is taken in: JSON lines, JSON, CSV or an Arrow stream, "
+    "in UTF-8 and not compressed.",
     "unknown-name": "Nothing has that name; the message gives the nearest ones.",
     "unreadable-file": "The file is corrupt, truncated, gone or not permitted. Check it with the tool that wrote it.",
     "unwritable": "A file or folder cannot be written. Check the path and its permissions.",

@@ -3,10 +3,11 @@
 from alembic import context
 
 from crisplens.areas import METADATA
+from crisplens.core.working import WORKING
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    target_metadata=[METADATA, WORKING],
     render_as_batch=True,
     transactional_ddl=True,
 )

@@ -6,8 +6,7 @@ data (`carry_out_check`, which touches no database), record what was found (`rec
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,8 +21,17 @@ from crisplens.core.errors import InputError
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.monitors.decisions import Seen, decide_alarm
-from crisplens.monitors.engines.by_name import REFERENCE_ROWS_NEEDED, get_engine
+from crisplens.monitors.engines.by_name import REFERENCE_ROWS_NEEDED, get_engine, reads_reference_rows
 from crisplens.monitors.engines.interface import Attachment, EngineResult, Reference, Rows, TimeSlice
+from crisplens.monitors.engines.parts import (
+    Expected,
+    Stamps,
+    expected_columns,
+    is_changed,
+    left_out,
+    look_at_readable,
+    stamps,
+)
 from crisplens.monitors.events import MonitorChecked
 from crisplens.monitors.incidents.events import IncidentOpened
 from crisplens.monitors.incidents.model import IncidentKind, State, is_overdue
@@ -34,19 +42,24 @@ from crisplens.monitors.incidents.service import (
     next_incident_id,
     open_incident,
 )
-from crisplens.monitors.model import CheckResult, Profile, Verdict
+from crisplens.monitors.model import FOUND, CheckResult, MovingFindings, Profile, Verdict
+from crisplens.monitors.moving import PastWindow, choose_windows, compare, excuse
+from crisplens.monitors.performance.plans import PerformanceBaseline, PerformancePlan, VariantPlan
 from crisplens.monitors.quality.model import Violation
 from crisplens.monitors.queries import (
     Check,
     Monitor,
     Mute,
+    is_broken,
     is_window_checked,
-    last_checks,
+    last_check,
     list_monitors,
     list_mutes,
     newest_seen,
     seen,
 )
+from crisplens.monitors.results import bounded
+from crisplens.monitors.schedules.windows import TimeRule
 from crisplens.monitors.service import PROFILE_MEDIA_TYPE
 from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
@@ -56,7 +69,11 @@ from crisplens.registry.data.files import Table
 from crisplens.registry.evidence.service import add_evidence_bytes
 from crisplens.registry.views import get_view, next_id
 
-KINDS = {Verdict.DRIFT: IncidentKind.DRIFT, Verdict.BAD_DATA: IncidentKind.BAD_DATA}
+KINDS = {
+    Verdict.DRIFT: IncidentKind.DRIFT,
+    Verdict.DEGRADED: IncidentKind.PERFORMANCE,
+    Verdict.BAD_DATA: IncidentKind.BAD_DATA,
+}
 # More would not be read, and the event has to stay small.
 MOST_VIOLATIONS = 100
 
@@ -69,6 +86,7 @@ class CheckFindings:
     window: Window
     found: EngineResult
     violations: tuple[Violation, ...] = ()
+    moving: MovingFindings | None = None
 
 
 class CheckRecorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,25 +104,59 @@ def carry_out_check(
     engine: str | None = None,
     rows: Rows,
     now: datetime,
+    earlier: Sequence[PastWindow] = (),
 ) -> CheckFindings:
     """Compare a window of a monitor with its reference; the registry's database is not touched.
+
+    `earlier` are the windows that the monitor has looked at, for one that also looks at those (`past_windows`).
 
     Raises `InputError` when the data cannot be read at all or changes meanwhile, `RegistryError` when the engine
     fails.
     """
-    profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
-    chosen = get_engine(engine or monitor.engine)
-    before = _stamps(rows.table)
-    with ThreadPoolExecutor(max_workers=1) as pool, _reference_rows(monitor, chosen.name) as table:
-        digesting = pool.submit(_digest, rows.table, before)
-        found = chosen.check(Reference(table=table, profile=profile), rows, monitor.settings)
-        content = digesting.result()
-    if _stamps(rows.table) != before:
-        raise InputError(
-            f"{rows.table.pattern} changed while it was read",
-            slug="changed-while-read",
-            hint="Check it once its writer is done; writing to another name and renaming keeps readers safe.",
-        )
+    if rows.remote is not None:
+        return _look_at_remote(monitor, evidence, engine or monitor.engine, rows, now, earlier)
+    asked, before = rows.table, stamps(rows.table)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        digesting = pool.submit(_digest, asked, before)
+        try:
+            found, rows = look_at_readable(
+                lambda part: _look(monitor, evidence, engine or monitor.engine, part, now),
+                rows,
+                _expected(monitor, evidence, asked),
+            )
+            content = digesting.result() if rows.table == asked else _digest(rows.table, before)
+        except InputError:
+            _check_unchanged(asked, before)
+            raise
+    _check_unchanged(rows.table, before)
+    return _findings(monitor, evidence, rows, found, content, now, earlier)
+
+
+def _look_at_remote(
+    monitor: Monitor,
+    evidence: ContentStore,
+    engine: str,
+    rows: Rows,
+    now: datetime,
+    earlier: Sequence[PastWindow],
+) -> CheckFindings:
+    from crisplens.monitors.engines.ibis_engine import profile_identity
+
+    found = _look(monitor, evidence, engine, rows, now)
+    assert found.current_profile is not None, "engines that push down profile every window"
+    content = Bytes(*profile_identity(found.current_profile), files=0)
+    return _findings(monitor, evidence, rows, found, content, now, earlier)
+
+
+def _findings(
+    monitor: Monitor,
+    evidence: ContentStore,
+    rows: Rows,
+    found: EngineResult,
+    content: Bytes,
+    now: datetime,
+    earlier: Sequence[PastWindow],
+) -> CheckFindings:
     window = _window(rows, content, found.check.current_rows)
     violations: tuple[Violation, ...] = ()
     if monitor.constraints is not None and found.current_profile is not None:
@@ -114,22 +166,107 @@ def carry_out_check(
         violations = judge_window(
             held_to, found.current_profile, rows, reference_rows=monitor.reference.rows, now=now
         )[:MOST_VIOLATIONS]
-    return CheckFindings(monitor, window, _with_doubts(found, monitor, window, violations), violations)
+    doubted = with_doubts(found, monitor, window, violations, left_out(rows.table))
+    return CheckFindings(
+        monitor, window, doubted, violations, look_back(monitor, window, doubted, earlier, evidence)
+    )
+
+
+def text_columns(monitor: Monitor, evidence: ContentStore) -> tuple[str, ...]:
+    """The columns of a monitor's reference whose values are text, whatever they look like."""
+    from crisplens.monitors.engines.ibis_engine import text_columns
+
+    profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
+    return text_columns(profile)
+
+
+def look_back(
+    monitor: Monitor,
+    window: Window,
+    found: EngineResult,
+    earlier: Sequence[PastWindow],
+    evidence: ContentStore,
+) -> MovingFindings | None:
+    """What the windows before say of a drift from the reference; None where there is nothing to excuse."""
+    also, current = monitor.settings.also, found.current_profile
+    if also is None or current is None or found.check.verdict is not Verdict.DRIFT:
+        return None
+    now = PastWindow(key=window.key, start=window.start, end=window.end, verdict=found.check.verdict)
+    chosen = choose_windows(also, now, earlier, zone=_zone(monitor))
+
+    def read(digest: str) -> Profile:
+        return msgspec.json.decode(evidence.read(digest), type=Profile)
+
+    return compare(
+        also,
+        chosen,
+        [read(one.profile) for one in chosen],
+        reference=read(monitor.reference_profile),
+        current=current,
+        checks=found.check.columns,
+        settings=monitor.settings,
+    )
+
+
+def _zone(monitor: Monitor) -> str:
+    """The clock that the monitor's windows go by; windows of elapsed time go by that of its schedule."""
+    if isinstance(monitor.windows, TimeRule) and monitor.windows.zone != "UTC":
+        return monitor.windows.zone
+    return monitor.schedule.zone if monitor.schedule else "UTC"
+
+
+def _expected(monitor: Monitor, evidence: ContentStore, table: Table) -> tuple[Expected, ...]:
+    """What a window's files must agree on, where there are several: for drift, the reference's columns."""
+    if monitor.plan is not None or len(table.files) < 2:
+        return ()
+    profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
+    return expected_columns(profile, monitor.settings.columns)
+
+
+def _check_unchanged(table: Table, before: Stamps) -> None:
+    if is_changed(table, before):
+        raise InputError(
+            f"{table.pattern} changed while it was read",
+            slug="changed-while-read",
+            hint="Check it once its writer is done; writing to another name and renaming keeps readers safe.",
+        )
+
+
+def _look(monitor: Monitor, evidence: ContentStore, engine: str, rows: Rows, now: datetime) -> EngineResult:
+    if isinstance(monitor.plan, VariantPlan):
+        from crisplens.monitors.performance.variant_checks import check_variants
+
+        return check_variants(monitor.plan, monitor.settings, rows)
+    kept = evidence.read(monitor.reference_profile)
+    if isinstance(monitor.plan, PerformancePlan):
+        from crisplens.monitors.performance.checks import check_performance
+
+        baseline = msgspec.json.decode(kept, type=PerformanceBaseline)
+        return check_performance(monitor.plan, monitor.settings, baseline, rows, now=now)
+    chosen = get_engine(engine)
+    with _reference_rows(monitor, chosen.name) as table:
+        reference = Reference(table=table, profile=msgspec.json.decode(kept, type=Profile))
+        return chosen.check(reference, rows, monitor.settings)
 
 
 def record_check(work: UnitOfWork, findings: CheckFindings) -> CheckRecorded:
     """Record what a check found, and whether it is an alarm.
 
-    An alarm opens an incident, unless one is open for that cause; drift raises a retraining trigger as the monitor's
-    response says. What is found while an incident is open belongs to it.
+    An alarm opens an incident, unless one is open for that cause; drift or lost performance raises a retraining
+    trigger as the monitor's response says. What is found while an incident is open belongs to it.
     """
     monitor, found = findings.monitor, findings.found
     check_id = next_id(work.session, work.project, CheckRow, "check")
     now = to_text(work.now)
-    this = seen(findings.window, found.check, now)
+    broken = is_broken(findings.violations)
+    this = seen(findings.window, found.check, now, findings.moving, broken=broken)
     mutes = list_mutes(work.session, work.project, monitor.name)
     decision = decide_alarm(this, _earlier(work, monitor), monitor.settings, muted=_muted(mutes, this, now))
-    kind = KINDS.get(found.check.verdict)
+    if findings.moving is not None:
+        said = excuse(found.check, findings.moving)
+        reason = f"{decision.reason} {said}".strip() if this.drifting else said or decision.reason
+        decision = msgspec.structs.replace(decision, moving=findings.moving, reason=reason)
+    kind = KINDS.get(this.verdict)
     known = find_open_incident(work, monitor.name, kind) if kind else None
     opens = kind is not None and decision.alarm and known is None
     incident = known.id if known else next_incident_id(work) if opens else None
@@ -139,7 +276,7 @@ def record_check(work: UnitOfWork, findings: CheckFindings) -> CheckRecorded:
             id=check_id,
             monitor=monitor.name,
             window=findings.window,
-            result=found.check,
+            result=bounded(found.check),
             violations=findings.violations,
             decision=decision,
             attachments=_keep(work, check_id, found),
@@ -166,7 +303,7 @@ def record_check(work: UnitOfWork, findings: CheckFindings) -> CheckRecorded:
     )
 
 
-def unreadable(monitor: Monitor, error: InputError) -> CheckFindings:
+def unreadable(monitor: Monitor, error: InputError, rows: Rows | None = None) -> CheckFindings:
     """What is recorded when the data that a schedule asked for cannot be read."""
     result = CheckResult(
         engine=monitor.engine,
@@ -179,7 +316,7 @@ def unreadable(monitor: Monitor, error: InputError) -> CheckFindings:
         checked=0,
         drift_share=monitor.settings.drift_share,
     )
-    window = Window(location=monitor.current, digest="", size=0, files=0, rows=0)
+    window = _window(rows or Rows(Table(monitor.current, (), "")), Bytes("", 0, 0), 0)
     return CheckFindings(monitor, window, EngineResult(result, None))
 
 
@@ -188,7 +325,7 @@ def is_recorded(work: UnitOfWork, findings: CheckFindings, *, since: datetime | 
     monitor, window = findings.monitor, findings.window
     if window.end or window.name:
         return is_window_checked(work.session, work.project, monitor.name, window.key)
-    last = last_checks(work.session, work.project).get(monitor.name)
+    last = last_check(work.session, work.project, monitor.name)
     return since is not None and last is not None and parse_time(last) >= since
 
 
@@ -231,6 +368,9 @@ def _keep(work: UnitOfWork, check_id: str, found: EngineResult) -> tuple[str, ..
     if found.current_profile is not None:
         profile = msgspec.json.encode(found.current_profile)
         attachments.insert(0, Attachment("profile.json", PROFILE_MEDIA_TYPE, profile))
+    if bounded(found.check) is not found.check:
+        whole = msgspec.json.encode(found.check)
+        attachments.append(Attachment("result.json", "application/vnd.crisplens.result+json", whole))
     return tuple(
         add_evidence_bytes(
             work, kept.content, name=f"{check_id}-{kept.name}", media_type=kept.media_type
@@ -239,34 +379,33 @@ def _keep(work: UnitOfWork, check_id: str, found: EngineResult) -> tuple[str, ..
     )
 
 
-def _with_doubts(
-    found: EngineResult, monitor: Monitor, window: Window, violations: tuple[Violation, ...]
+def with_doubts(
+    found: EngineResult,
+    monitor: Monitor,
+    window: Window,
+    violations: tuple[Violation, ...],
+    missing: str = "",
 ) -> EngineResult:
     """The result, with what makes its data doubtful said in its reason, and a verdict of bad data where it breaks
     what it is held to."""
-    check, said = found.check, []
+    check, said = found.check, [missing] if missing else []
     errors = [one for one in violations if one.severity == "error"]
     if errors:
         more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
         said.append(f"It breaks a constraint: {errors[0].reason.rstrip('.')}{more}.")
-    if window.digest == monitor.reference.digest:
+    if window.digest and window.digest == monitor.reference.digest:
         said.append("Its data is the very data of the reference.")
     if not said:
         return found
-    verdict = Verdict.BAD_DATA if errors and check.verdict is not Verdict.DRIFT else check.verdict
+    verdict = Verdict.BAD_DATA if (errors or missing) and check.verdict not in FOUND else check.verdict
     judged: CheckResult = msgspec.structs.replace(
         check, verdict=verdict, reason=" ".join([check.reason, *said])
     )
     return replace(found, check=judged)
 
 
-def _stamps(table: Table) -> tuple[tuple[str, int, int], ...]:
-    found = [(str(file), os.stat(file)) for file in table.files]
-    return tuple((file, one.st_size, one.st_mtime_ns) for file, one in found)
-
-
 @lru_cache(maxsize=32)
-def _digest(table: Table, stamps: tuple[tuple[str, int, int], ...]) -> Bytes:
+def _digest(table: Table, _stamps: Stamps) -> Bytes:
     """The content's digest, read once for all windows of files that have not changed."""
     return digest_table(table)
 
@@ -274,7 +413,7 @@ def _digest(table: Table, stamps: tuple[tuple[str, int, int], ...]) -> Bytes:
 @contextmanager
 def _reference_rows(monitor: Monitor, engine: str) -> Iterator[Table | None]:
     """The reference's rows, for an engine that reads them. `InputError` when they are not those of the profile."""
-    if engine not in REFERENCE_ROWS_NEEDED:
+    if not reads_reference_rows(engine, monitor.settings):
         yield None
         return
     with opened_source(monitor.reference.location) as table:
@@ -282,7 +421,9 @@ def _reference_rows(monitor: Monitor, engine: str) -> Iterator[Table | None]:
             raise InputError(
                 f"the reference {monitor.reference.location} is not the data that the monitor was added with",
                 slug="reference-changed",
-                hint=f"Engine {engine} needs its rows: restore the file, or use --engine duckdb.",
+                hint=f"Engine {engine} needs its rows: restore the file, or use --engine duckdb."
+                if engine in REFERENCE_ROWS_NEEDED
+                else "Its scores need its rows: restore the file, or take scores from its profile alone.",
             )
         yield table
 

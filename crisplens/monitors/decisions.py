@@ -9,9 +9,16 @@ import msgspec
 
 from crisplens.monitors.alarms import benjamini_hochberg
 from crisplens.monitors.effects import Effect
-from crisplens.monitors.model import BAD_VERDICTS, CheckSettings, ColumnCheck, Verdict
+from crisplens.monitors.model import (
+    BAD_VERDICTS,
+    FOUND,
+    JUDGED,
+    CheckSettings,
+    ColumnCheck,
+    MovingFindings,
+    Verdict,
+)
 
-_COMPARED = frozenset({Verdict.DRIFT, Verdict.NO_DRIFT})
 _IN_WORDS = {
     Verdict.MISSING_COLUMN: "missing",
     Verdict.WRONG_TYPE: "of the wrong type",
@@ -37,18 +44,22 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether a check is an alarm, on which columns, since when, and why (one sentence)."""
+    """Whether a check is an alarm, on which columns, since when, and why (one sentence).
+
+    `moving` is what the comparison with earlier windows found, where there was one.
+    """
 
     alarm: bool
     reason: str
     columns: tuple[str, ...] = ()
     since: str = ""
+    moving: MovingFindings | None = None
 
 
 def count_checked(columns: Sequence[ColumnCheck]) -> tuple[int, int]:
     """How many columns drift, and how many could be compared."""
     drifted = sum(column.verdict is Verdict.DRIFT for column in columns)
-    return drifted, sum(column.verdict in _COMPARED for column in columns)
+    return drifted, sum(column.verdict in JUDGED for column in columns)
 
 
 def judge_effects(
@@ -124,10 +135,11 @@ def decide(
 def decide_alarm(now: Seen, earlier: Sequence[Seen], settings: CheckSettings, *, muted: str = "") -> Decision:
     """Whether a window is an alarm, given those before it (oldest first) and what mutes the monitor, if anything.
 
-    Bad data is an alarm at once. Drift is one when the same column drifts in `needed` of the newest `of` windows;
+    Bad data is an alarm at once. Drift is one when the same column drifts in `needed` of the newest `of` windows (so is
+    lost performance, metric by metric);
     with a `drift_share`, when the window as a whole does. A window that was looked at before counts once.
     """
-    if now.verdict not in (Verdict.DRIFT, Verdict.BAD_DATA):
+    if now.verdict is not Verdict.BAD_DATA and now.verdict not in FOUND:
         few = now.verdict is Verdict.INSUFFICIENT_DATA
         return Decision(alarm=False, reason="There was too little data." if few else "Nothing was found.")
     if muted:
@@ -136,24 +148,25 @@ def decide_alarm(now: Seen, earlier: Sequence[Seen], settings: CheckSettings, *,
         return Decision(alarm=True, reason="The data could not be judged.", since=now.start)
     by_window = {one.window: one for one in earlier if one.window != now.window}
     newest = [*by_window.values()][max(len(by_window) - settings.of + 1, 0) :] if settings.of > 1 else []
-    drifting = [one for one in (*newest, now) if one.verdict is Verdict.DRIFT]
+    drifting = [one for one in (*newest, now) if one.verdict in FOUND]
     if settings.drift_share is not None:
         times, columns = len(drifting), tuple(sorted(now.drifting))
     else:
         counted = Counter(column for one in drifting for column in one.drifting)
         columns = tuple(sorted(one for one in now.drifting if counted[one] >= settings.needed))
         times = max(counted[one] for one in now.drifting)
+    what = "Drift" if now.verdict is Verdict.DRIFT else "Lost performance"
     if times < settings.needed:
         wanted = f"an alarm needs {settings.needed} of {settings.of}"
-        reason = f"Drift in {times} of the newest {len(newest) + 1} windows; {wanted}."
+        reason = f"{what} in {times} of the newest {len(newest) + 1} windows; {wanted}."
         return Decision(alarm=False, reason=reason)
     wide = settings.drift_share is not None
     first = next(one for one in drifting if wide or not one.drifting.isdisjoint(columns))
     which = f" of {_names(columns)}" if columns else ""
     words = (
-        "Drift in this window"
+        f"{what} in this window"
         if settings.of == 1
-        else f"Drift in {times} of the newest {len(newest) + 1} windows"
+        else f"{what} in {times} of the newest {len(newest) + 1} windows"
     )
     return Decision(alarm=True, columns=columns, reason=f"{words}{which}.", since=first.start)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from crisplens.core.clock import parse_time
+from crisplens.core.errors import InputError
 from crisplens.monitors.engines.interface import Rows, RowSlice, TimeSlice
 from crisplens.monitors.queries import Monitor
 from crisplens.monitors.schedules.model import due_times, next_due
@@ -17,7 +19,7 @@ from crisplens.monitors.schedules.windows import (
     due_row_windows,
     due_windows,
 )
-from crisplens.registry.data.files import Table
+from crisplens.registry.data.files import Table, each_file
 
 # One run catches up at most so many windows of a monitor, unless told otherwise; the next goes on from there.
 MOST_WINDOWS = 50
@@ -50,42 +52,61 @@ def next_moment(monitor: Monitor, now: datetime) -> datetime | None:
 
 
 def due_rows(
-    monitor: Monitor, table: Table, checked: Sequence[str], now: datetime, *, most: int = MOST_WINDOWS
+    monitor: Monitor,
+    table: Table,
+    checked: Sequence[str],
+    now: datetime,
+    *,
+    most: int = MOST_WINDOWS,
+    remote: Any = None,
 ) -> Due:
     """The windows of a monitor's current data, `table`, that are to be checked, by its rule.
 
-    `checked` are the keys of those that were. All current data is one window, and due whenever it is asked for.
+    `checked` are the keys of those that were; `remote` is the table itself where it stays in its database. All current
+    data is one window, and due whenever it is asked for.
+
     Raises `InputError` when the data cannot be read.
     """
     rule = monitor.windows
+    if remote is not None and isinstance(rule, FileRule | RowsRule):
+        raise InputError(
+            "a table of a database has no files, and its rows no order",
+            slug="bad-window",
+            hint="Use windows of time, or whole ones.",
+        )
     if isinstance(rule, FileRule):
         return _due_files(table, checked, most)
     if isinstance(rule, TimeRule):
-        return _due_times(monitor, rule, table, checked, now, most)
+        return _due_times(monitor, rule, table, checked, now, most, remote)
     if isinstance(rule, RowsRule):
         return _due_numbers(rule, table, checked, most)
-    return Due((Rows(table),))
+    return Due((Rows(table, remote=remote),))
 
 
 def _due_files(table: Table, checked: Sequence[str], most: int) -> Due:
     known = set(checked)
-    new = [file for file in table.files if file.name not in known]
-    each = (Rows(Table(str(file), (file,), table.format), name=file.name) for file in new[:most])
-    return Due(tuple(each), max(len(new) - most, 0))
+    new = [Rows(one, name=name) for name, one in each_file(table) if name not in known]
+    return Due(tuple(new[:most]), max(len(new) - most, 0))
 
 
 def _due_times(
-    monitor: Monitor, rule: TimeRule, table: Table, checked: Sequence[str], now: datetime, most: int
+    monitor: Monitor,
+    rule: TimeRule,
+    table: Table,
+    checked: Sequence[str],
+    now: datetime,
+    most: int,
+    remote: Any,
 ) -> Due:
     from crisplens.monitors.engines.extents import first_time
 
     until = max((parse_time(key.rpartition("/")[2]) for key in checked if _is_time(key)), default=None)
-    earliest = until or first_time(table, monitor.time_column, rule.zone)
+    earliest = until or first_time(table, monitor.time_column, rule.zone, remote=remote)
     if earliest is None:
         return Due(())
     found = due_windows(rule, until, now, earliest, most)
     slices = (TimeSlice(monitor.time_column, one.start, one.end, rule.zone) for one in found.windows)
-    return Due(tuple(Rows(table, one) for one in slices), found.waiting)
+    return Due(tuple(Rows(table, one, remote=remote) for one in slices), found.waiting)
 
 
 def _due_numbers(rule: RowsRule, table: Table, checked: Sequence[str], most: int) -> Due:

@@ -24,6 +24,7 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.monitors import pvalues
+from crisplens.monitors.features import not_comparable
 from crisplens.monitors.model import CategoricalProfile, ColumnProfile, NumericProfile, OtherProfile, Profile
 from crisplens.monitors.profiles import merge
 
@@ -88,10 +89,11 @@ def effect(
 def effects(reference: Profile, window: Profile, tolerance: float = TOLERANCE) -> dict[str, Effect]:
     """The effects of the columns of both profiles, by name; columns whose effect cannot be told are left out."""
     current = {column.name: column for column in window.columns}
+    apart = not_comparable(reference, window, tolerance)
     found = {
         column.name: effect(column, current[column.name], tolerance=tolerance)
         for column in reference.columns
-        if column.name in current
+        if column.name in current and column.name not in apart
     }
     return {name: value for name, value in found.items() if value is not None}
 

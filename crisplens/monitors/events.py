@@ -6,16 +6,19 @@ from crisplens.ledger.model import Event, Payload, event_type, upcasts
 from crisplens.monitors.decisions import Decision
 from crisplens.monitors.incidents.model import Response
 from crisplens.monitors.model import CheckResult, CheckSettings
+from crisplens.monitors.performance.plans import Plan
 from crisplens.monitors.quality.model import Violation
 from crisplens.monitors.schedules.model import Schedule
 from crisplens.monitors.schedules.windows import WindowRule
 from crisplens.monitors.states import Window
 
 
-@event_type("monitor.added", version=2)
+@event_type("monitor.added", version=3)
 class MonitorAdded(Event, frozen=True, kw_only=True):
-    """A model's data came under watch. `reference_profile` is the evidence digest of the reference's profile.
+    """A model came under watch. `reference_profile` is the evidence digest of the reference's profile.
 
+    A `plan` says what else is watched; without one, its data is watched for drift. What needs no reference has an
+    empty one. A monitor that `succeeds` another does not look at windows that the other has looked at.
     `constraints` is the evidence digest of what each window's quality is held to, if anything; without a `schedule`
     it is checked by hand. `time_column` says when a row belongs to, for windows of time.
     """
@@ -24,6 +27,8 @@ class MonitorAdded(Event, frozen=True, kw_only=True):
     model: str
     reference: Window
     reference_profile: str
+    plan: Plan | None
+    succeeds: str | None
     current: str
     engine: str
     settings: CheckSettings
@@ -45,6 +50,12 @@ def monitor_added_1(payload: Payload) -> Payload:
         "response": {},
     }
     return {**payload, **later}
+
+
+@upcasts("monitor.added", 2)
+def monitor_added_2(payload: Payload) -> Payload:
+    """Monitors of version 2 watched for drift."""
+    return {**payload, "plan": None, "succeeds": None}
 
 
 @event_type("monitor.changed")

@@ -10,6 +10,7 @@ from crisplens.core.content_store import ContentStore
 from crisplens.core.errors import InputError
 from crisplens.monitors import tuning
 from crisplens.monitors.alarms import AlarmSettings
+from crisplens.monitors.features import resolved
 from crisplens.monitors.model import CheckSettings, Profile, Verdict
 from crisplens.monitors.queries import Check, Monitor
 
@@ -68,7 +69,7 @@ def backtest(
     Raises `InputError` when no window was profiled, or the settings decide by a share.
     """
     reference, kept, windows = _load(monitor, checks, evidence)
-    found = tuning.backtest(reference, windows, _alarm_settings(settings))
+    found = tuning.backtest(reference, windows, _alarm_settings(resolved(settings, reference)))
     told = tuple(
         PastWindow(
             check=check.id,
@@ -104,7 +105,7 @@ def tune(
     found = tuning.propose(
         reference,
         windows,
-        _alarm_settings(monitor.settings),
+        _alarm_settings(resolved(monitor.settings, reference)),
         most_alarms=most_alarms,
         period=period,
         w=effect,
@@ -121,6 +122,11 @@ def tune(
 def _load(
     monitor: Monitor, checks: Sequence[Check], evidence: ContentStore
 ) -> tuple[Profile, list[Check], list[Profile]]:
+    if monitor.plan is not None:
+        raise InputError(
+            f"{monitor.name} watches performance, and only monitors of drift can be tried on past windows",
+            slug="bad-setting",
+        )
     newest = {check.window.key: check for check in checks if check.attachments and check.result.columns}
     if not newest:
         raise InputError(

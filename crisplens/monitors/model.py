@@ -27,10 +27,12 @@ class Family(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a check found, for one column or (the first four) for the whole window."""
+    """What a check found, for one column or metric or (the first six) for the whole window."""
 
     NO_DRIFT = "no-drift"
     DRIFT = "drift"
+    NOT_DEGRADED = "not-degraded"
+    DEGRADED = "degraded"
     INSUFFICIENT_DATA = "insufficient-data"
     BAD_DATA = "bad-data"
     MISSING_COLUMN = "missing-column"
@@ -39,6 +41,10 @@ class Verdict(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
+# What a monitor is to find: more of it in the windows to come is an alarm.
+FOUND = frozenset({Verdict.DRIFT, Verdict.DEGRADED})
+# Those of a column or metric that could be judged.
+JUDGED = FOUND | {Verdict.NO_DRIFT, Verdict.NOT_DEGRADED}
 # A column with one of these makes the window bad data.
 BAD_VERDICTS = frozenset({Verdict.MISSING_COLUMN, Verdict.WRONG_TYPE, Verdict.ALL_NULL})
 
@@ -63,7 +69,7 @@ class NumericProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"
     `counts[i]` is the number of values in (edges[i-1], edges[i]]; the first bin is open below, the last
     above. `exact` says that every distinct value of the reference has a bin of its own. `m2` is the sum of
     squared deviations from the mean; None, as the mean, where it is too large for a float. `values` is kept
-    for a column whose reference has few distinct values.
+    for a column whose reference has few distinct values. A profile of a column's feature names column and feature.
     """
 
     name: str
@@ -83,13 +89,15 @@ class NumericProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"
     exact: bool = False
     n_unique: int | None = None
     values: tuple[NumberCount, ...] | None = None
+    source: str = ""
+    feature: str = ""
 
 
 class CategoricalProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="categorical"):
     """A categorical column: its commonest values and their counts, most common first.
 
     `rest` counts the rows of values that are not listed; `n_unique` counts all distinct values, exactly when
-    `rest` is 0 and at least that many otherwise.
+    `rest` is 0 and at least that many otherwise. A profile of a column's feature names column and feature.
     """
 
     name: str
@@ -101,12 +109,15 @@ class CategoricalProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="k
     categories: tuple[Category, ...] = ()
     rest: int = 0
     n_unique: int = 0
+    source: str = ""
+    feature: str = ""
 
 
 class OtherProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="other"):
-    """A column that cannot be compared: a type without a drift score, or not the type of the reference.
+    """A column that cannot be compared itself: a type without a drift score, or not the type of the reference.
 
-    `misfits` counts values that are not of the reference's type, where that is known.
+    `misfits` counts values that are not of the reference's type, where that is known. `first` and `last` are the
+    ends of a column of times that is watched through features, as ISO 8601 text on the features' clock.
     """
 
     name: str
@@ -116,28 +127,75 @@ class OtherProfile(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     nulls: int
     reason: str = ""
     misfits: int | None = None
+    first: str = ""
+    last: str = ""
 
 
 ColumnProfile = NumericProfile | CategoricalProfile | OtherProfile
 
 
+class SourceKind(StrEnum):
+    """What the values of a column are that is watched through features."""
+
+    TEXT = "text"
+    TIME = "time"
+    VECTOR = "vector"
+
+
+class FeatureSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the features of one column are computed with, fixed by the reference.
+
+    `vocabulary` holds 4 bytes of the MD5 of each of a text column's commonest tokens, in order: enough to tell them
+    from others, and none of them can be read. `zone` is the clock of times that have a zone, empty for those that
+    have none. `centroid` is the mean of an embedding.
+    """
+
+    column: str
+    kind: SourceKind
+    vocabulary: bytes = b""
+    zone: str = ""
+    centroid: tuple[float, ...] = ()
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a table: small, mergeable on the same edges, and no row of it.
 
-    `other_columns` names the table's columns that were not profiled.
+    `other_columns` names the table's columns that were not profiled. A reference's `features` says of which columns
+    it has features; such a column has a profile of its own besides, of kind other.
     """
 
-    version: int = 1
+    version: int = 2
     rows: int
     columns: tuple[ColumnProfile, ...]
     other_columns: tuple[str, ...] = ()
+    features: tuple[FeatureSource, ...] = ()
+
+
+class MovingKind(StrEnum):
+    """Which earlier windows a moving reference is made of."""
+
+    ROLLING = "rolling"
+    SEASONAL = "seasonal"
+
+
+class MovingReference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A reference of at most `windows` earlier windows: the newest, or those one `season` apart.
+
+    `season` is a duration such as `1w`, one of `month`, `quarter`, `year`, or `7 windows` where windows are files or
+    runs of rows. Make one with `parse_moving`.
+    """
+
+    kind: MovingKind
+    windows: int
+    season: str = ""
 
 
 class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a window is compared with its reference, and when what is found is an alarm.
 
     No `columns` means all of the reference's. A column without an entry in `methods` or `thresholds` gets
-    Evidently's default; one with fewer than `minimum_rows` values is not compared.
+    Evidently's default; one with fewer than `minimum_rows` values is not compared. `exact` scores are computed from
+    every value of both tables, so that the reference's rows are read again; the others come from profiles.
 
     Without a `drift_share`, a column drifts when its effect (Cohen's w) is larger than `tolerance`, at a false
     discovery rate of `level` over all columns, each counting by its weight in `weights` (1 if not given, 0 for
@@ -145,7 +203,8 @@ class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     does. With a `drift_share` in (0, 1], columns drift by their scores alone, and a window when at least that
     share of them does, as in Evidently.
 
-    An alarm needs the same column to drift in `needed` of the newest `of` windows (any, with a `drift_share`).
+    An alarm needs the same column to drift in `needed` of the newest `of` windows (any, with a `drift_share`). What
+    drifts is no alarm where the windows that are `also` looked at excuse it (see `moving`).
     """
 
     columns: tuple[str, ...] = ()
@@ -158,6 +217,8 @@ class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     weights: dict[str, float] = {}
     needed: int = 1
     of: int = 1
+    exact: bool = False
+    also: MovingReference | None = None
 
 
 class ColumnSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,12 +235,13 @@ class ColumnSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ColumnCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check found in one column; `reason` is one plain sentence.
+    """What a check found in one column or metric; `reason` is one plain sentence.
 
     `score` is a p-value or a distance, as `method` says; None when the column could not be compared.
     `approximate` scores come from a profile's bins and not from every value. `beyond` says whether the score alone
     means drift; `verdict` is what was decided. `effect` is Cohen's w and `p_value` that of the test that it is larger
-    than the tolerance, over all columns of the window; both None where the score alone decided.
+    than the tolerance, over all columns of the window; both None where the score alone decided. `low` and `high` bound
+    a metric's value.
     """
 
     column: str
@@ -193,14 +255,47 @@ class ColumnCheck(msgspec.Struct, frozen=True, kw_only=True):
     beyond: bool | None = None
     effect: float | None = None
     p_value: float | None = None
+    low: float | None = None
+    high: float | None = None
     reference: ColumnSummary | None = None
     current: ColumnSummary | None = None
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+class MovingColumn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a column compares with the moving reference; no effect where there are too few values for it.
+
+    `p_value` is over all columns that were compared, as that of the comparison with the training data. `known`
+    says that the windows were accepted, and were further from the training data than is tolerated themselves: only then
+    do they excuse.
+    """
+
+    column: str
+    verdict: Verdict
+    effect: float | None = None
+    p_value: float | None = None
+    known: bool = False
+
+
+class MovingFindings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the comparison with a moving reference found.
+
+    `windows` are the keys of the windows that it was made of, the oldest first, and `rows` their rows. With the verdict
+    `insufficient-data` nothing was compared, and the training data alone decides.
+    """
+
+    moving: MovingReference
+    verdict: Verdict
+    reason: str
+    windows: tuple[str, ...] = ()
+    rows: int = 0
+    columns: tuple[MovingColumn, ...] = ()
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a check found in a window; `drifted` of `checked` columns drift, others could not be compared.
 
-    `drift_share` is the share from which the window drifts; None where each column's effect decides.
+    `drift_share` is the share from which the window drifts; None where each column's effect decides. `left_out`
+    columns of a very wide table are not among `columns`: the drifting and the bad ones come first there.
     """
 
     engine: str
@@ -212,3 +307,4 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     drifted: int
     checked: int
     drift_share: float | None
+    left_out: int = 0

@@ -74,8 +74,8 @@ def profile_numbers(
     given = list(values)
     present = [value for value in given if value is not None]
     finite = [float(value) for value in present if math.isfinite(value)]
-    mean = math.fsum(finite) / len(finite) if finite else None
-    kept = tuple(NumberCount(value=v, count=c) for v, c in sorted(Counter(finite).items()))
+    mean, m2 = _moments(finite)
+    counted = sorted(Counter(finite).items())
     return NumericProfile(
         name=name,
         type=type,
@@ -85,21 +85,37 @@ def profile_numbers(
         infinities=sum(math.isinf(value) for value in present),
         count=len(finite),
         mean=mean,
-        m2=None if mean is None else math.fsum((value - mean) ** 2 for value in finite),
+        m2=m2,
         minimum=min(finite, default=None),
         maximum=max(finite, default=None),
         edges=tuple(edges),
-        counts=count_values(edges, kept),
+        counts=_count_pairs(edges, counted),
         exact=exact,
-        values=kept if keep_values else None,
+        values=tuple(NumberCount(value=v, count=c) for v, c in counted) if keep_values else None,
     )
+
+
+def _moments(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The mean and the sum of squared deviations from it; None for both where they are too large for a float."""
+    if not values:
+        return None, None
+    try:
+        mean = math.fsum(values) / len(values)
+        m2 = math.fsum((value - mean) * (value - mean) for value in values)
+    except OverflowError:
+        return None, None
+    return (mean, m2) if math.isfinite(m2) else (None, None)
 
 
 def count_values(edges: Sequence[float], values: Iterable[NumberCount]) -> tuple[int, ...]:
     """How many values fall into each bin of `edges` (see `NumericProfile`), from the counts of each value."""
+    return _count_pairs(edges, ((item.value, item.count) for item in values))
+
+
+def _count_pairs(edges: Sequence[float], pairs: Iterable[tuple[float, int]]) -> tuple[int, ...]:
     counts = [0] * (len(edges) + 1)
-    for item in values:
-        counts[bisect_left(edges, item.value)] += item.count
+    for value, count in pairs:
+        counts[bisect_left(edges, value)] += count
     return tuple(counts)
 
 
@@ -113,7 +129,11 @@ def merge(a: Profile, b: Profile) -> Profile:
         raise _not_mergeable("they have different columns")
     columns = tuple(_merge_columns(x, y) for x, y in zip(a.columns, b.columns, strict=True))
     others = tuple(sorted(set(a.other_columns) | set(b.other_columns)))
-    return Profile(rows=a.rows + b.rows, columns=columns, other_columns=others)
+    if a.features and b.features and a.features != b.features:
+        raise _not_mergeable("their features are of different references")
+    return Profile(
+        rows=a.rows + b.rows, columns=columns, other_columns=others, features=a.features or b.features
+    )
 
 
 def _merge_columns(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
@@ -131,6 +151,8 @@ def _merge_columns(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
             nulls=a.nulls + b.nulls,
             reason=min(a.reason, b.reason),
             misfits=misfits,
+            first=min(filter(None, (a.first, b.first)), default=""),
+            last=max(a.last, b.last),
         )
     raise _not_mergeable(f"column {a.name!r} is of different kinds")
 
@@ -162,6 +184,8 @@ def _merge_numeric(a: NumericProfile, b: NumericProfile) -> NumericProfile:
         exact=a.exact and b.exact,
         n_unique=None if values is None else len(values),
         values=values,
+        source=a.source,
+        feature=a.feature,
     )
 
 
@@ -193,6 +217,8 @@ def _merge_categorical(a: CategoricalProfile, b: CategoricalProfile) -> Categori
         categories=listed,
         rest=a.rest + b.rest,
         n_unique=max(len(listed), a.n_unique, b.n_unique),
+        source=a.source,
+        feature=a.feature,
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
 from crisplens.monitors.decisions import Decision, Seen
-from crisplens.monitors.incidents.model import Response
-from crisplens.monitors.model import CheckResult, CheckSettings, Verdict
+from crisplens.monitors.incidents.model import Response, State
+from crisplens.monitors.incidents.queries import Incident, list_incidents, list_triggers
+from crisplens.monitors.model import CheckResult, CheckSettings, MovingFindings, Verdict
+from crisplens.monitors.moving import PastWindow, deciding_columns, deciding_verdict
+from crisplens.monitors.performance.plans import Plan
 from crisplens.monitors.quality.model import Violation
 from crisplens.monitors.schedules.model import Schedule
 from crisplens.monitors.schedules.windows import WindowRule
@@ -18,12 +23,17 @@ from crisplens.registry.views import View, find_view, views
 
 
 class Monitor(View, frozen=True, kw_only=True):
-    """What is watched: a model, its reference data (profiled once), and where current data is found."""
+    """What is watched: a model, its reference data (profiled once), and where current data is found.
+
+    Without a `plan` it is drift that is watched.
+    """
 
     name: str
     model: str
     reference: Window
     reference_profile: str
+    plan: Plan | None
+    succeeds: str | None
     current: str
     engine: str
     settings: CheckSettings
@@ -66,6 +76,11 @@ class Check(View, frozen=True, kw_only=True):
     decision: Decision
     attachments: tuple[str, ...]
     incident: str | None
+
+    @property
+    def deciding_verdict(self) -> Verdict:
+        """The verdict without drift that earlier windows excuse."""
+        return deciding_verdict(self.result, self.decision.moving, broken=is_broken(self.violations))
 
 
 def list_monitors(session: Session, project: str) -> list[Monitor]:
@@ -120,13 +135,25 @@ def get_mute(session: Session, project: str, id: str) -> Mute:
 
 
 def checked_windows(session: Session, project: str, monitor: str) -> list[str]:
-    """The keys of the windows that a monitor has looked at, in the order of recording."""
+    """The keys of the windows that a monitor and those it succeeds have looked at, in the order of recording."""
     query = (
         select(CheckRow.window_key)
-        .where(CheckRow.project == project, CheckRow.monitor == monitor)
+        .where(CheckRow.project == project, CheckRow.monitor.in_(_line(session, project, monitor)))
         .order_by(CheckRow.seq)
     )
     return list(session.scalars(query))
+
+
+def _line(session: Session, project: str, monitor: str) -> list[str]:
+    """A monitor and those before it."""
+    query = select(MonitorRow.name, MonitorRow.succeeds).where(
+        MonitorRow.project == project, MonitorRow.succeeds.is_not(None)
+    )
+    before = {row[0]: row[1] for row in session.connection().execute(query)}
+    line = [monitor]
+    while (known := before.get(line[-1])) is not None:
+        line.append(known)
+    return line
 
 
 def is_window_checked(session: Session, project: str, monitor: str, key: str) -> bool:
@@ -145,6 +172,18 @@ def last_checks(session: Session, project: str) -> dict[str, str]:
         .group_by(CheckRow.monitor)
     )
     return {row[0]: row[1] for row in session.connection().execute(query)}
+
+
+_LAST = select(func.max(CheckRow.recorded_at)).where(
+    CheckRow.project == bindparam("project_"), CheckRow.monitor == bindparam("monitor_")
+)
+
+
+def last_check(session: Session, project: str, monitor: str) -> str | None:
+    """When a monitor was last checked (RFC 3339); None when it never was."""
+    found = session.connection().execute(_LAST, {"project_": project, "monitor_": monitor})
+    last: str | None = found.scalar_one()
+    return last
 
 
 def newest_checks(session: Session, project: str) -> dict[str, Check]:
@@ -168,15 +207,76 @@ def newest_seen(session: Session, project: str, monitor: str, most: int) -> list
     newest: dict[str, Seen] = {}
     for row in session.scalars(query):
         if row.window_key not in newest and len(newest) < most:
-            newest[row.window_key] = seen(row.window, row.result, row.recorded_at)
+            newest[row.window_key] = seen(
+                row.window, row.result, row.recorded_at, row.decision.moving, broken=is_broken(row.violations)
+            )
     return [*newest.values()][::-1]
 
 
-def seen(window: Window, result: CheckResult, checked_at: str) -> Seen:
+def seen(
+    window: Window,
+    result: CheckResult,
+    checked_at: str,
+    moving: MovingFindings | None,
+    *,
+    broken: bool = False,
+) -> Seen:
     """What a check found, as far as later alarms need it."""
     return Seen(
         window=window.key,
         start=window.start or checked_at,
-        verdict=result.verdict,
-        drifting=frozenset(one.column for one in result.columns if one.verdict is Verdict.DRIFT),
+        verdict=deciding_verdict(result, moving, broken=broken),
+        drifting=deciding_columns(result.columns, moving),
+    )
+
+
+def is_broken(violations: Sequence[Violation]) -> bool:
+    """Whether a constraint of severity error is broken, so that the data is bad."""
+    return any(one.severity == "error" for one in violations)
+
+
+def past_windows(session: Session, project: str, monitor: str) -> list[PastWindow]:
+    """The windows that a monitor has looked at, for its moving reference, in the order of recording.
+
+    Drift counts as accepted when the trigger that it raised, or that its incident was linked to, was dismissed.
+    """
+    accepted = _accepted_incidents(session, project, monitor)
+    mutes = list_mutes(session, project, monitor)
+    return [_past_window(check, accepted, mutes) for check in list_checks(session, project, monitor)]
+
+
+def _accepted_incidents(session: Session, project: str, monitor: str) -> list[Incident]:
+    dismissed = {one.id: one for one in list_triggers(session, project) if one.state == State.DISMISSED}
+    causes = {one.incident for one in dismissed.values()}
+    return [
+        one
+        for one in list_incidents(session, project)
+        if one.monitor == monitor
+        # A link to a trigger that was closed before is no answer to it.
+        and (
+            one.id in causes
+            or any(
+                link.target in dismissed and link.at <= (dismissed[link.target].closed_at or "")
+                for link in one.links
+            )
+        )
+    ]
+
+
+def _past_window(check: Check, accepted: list[Incident], mutes: list[Mute]) -> PastWindow:
+    start = check.window.start or check.recorded_at
+    return PastWindow(
+        key=check.window.key,
+        start=check.window.start,
+        end=check.window.end,
+        verdict=check.result.verdict,
+        profile=check.attachments[0] if check.attachments and check.result.columns else "",
+        incident=check.incident,
+        muted=any(one.holds(start) or one.holds(check.recorded_at) for one in mutes),
+        # The windows that led to the incident are not in it.
+        accepted=any(
+            check.incident == one.id
+            or (check.incident is None and one.since <= start and check.seq < one.seq)
+            for one in accepted
+        ),
     )

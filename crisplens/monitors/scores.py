@@ -6,14 +6,12 @@ https://github.com/evidentlyai/evidently/tree/main/src/evidently/legacy/calculat
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from crisplens.monitors import distances, pvalues
-from crisplens.monitors.model import CategoricalProfile, ColumnKind, NumericProfile
-
-Value = TypeVar("Value", str, float)
+from crisplens.monitors.model import CategoricalProfile, ColumnKind, Family, NumericProfile
 
 # Up to so many values in the reference, Evidently tests; above, it measures a distance.
 SMALL_REFERENCE = 1000
@@ -23,13 +21,13 @@ FEW_DISTINCT = 5
 
 @dataclass(frozen=True)
 class Method:
-    """A drift score. A p-value means drift below its threshold, a distance at or above it."""
+    """A drift score. A p-value means drift below its threshold, a distance above it."""
 
     name: str
     threshold: float
     p_value: bool
     kinds: frozenset[ColumnKind]
-    # The K-S test alone counts a p-value equal to the threshold as drift.
+    # Whether a score equal to the threshold is drift; Evidently's methods differ in it.
     at_threshold: bool
 
     def drifts(self, score: float, threshold: float) -> bool:
@@ -52,7 +50,20 @@ METHODS = {
         Method("jensenshannon", 0.1, p_value=False, kinds=_BOTH, at_threshold=True),
         Method("psi", 0.1, p_value=False, kinds=_BOTH, at_threshold=True),
         Method("kl_div", 0.1, p_value=False, kinds=_BOTH, at_threshold=True),
+        Method("hellinger", 0.1, p_value=False, kinds=_BOTH, at_threshold=True),
+        Method("TVD", 0.1, p_value=True, kinds=_CATEGORICAL, at_threshold=False),
+        Method("g_test", 0.1, p_value=True, kinds=_CATEGORICAL, at_threshold=False),
+        Method("t_test", 0.05, p_value=True, kinds=_NUMERIC, at_threshold=False),
+        Method("mannw", 0.05, p_value=True, kinds=_NUMERIC, at_threshold=False),
+        Method("ed", 0.1, p_value=False, kinds=_NUMERIC, at_threshold=False),
     )
+}
+
+
+_FROM_BINS = {
+    "wasserstein": distances.wasserstein,
+    "mannw": distances.mann_whitney,
+    "ed": distances.energy,
 }
 
 
@@ -92,26 +103,25 @@ def score_numeric(reference: NumericProfile, current: NumericProfile, method: st
         return Score(
             pvalues.ks_two_sample(distance, reference.count, current.count), approximate=not reference.exact
         )
-    if method == "wasserstein":
-        value, approximate = distances.wasserstein(reference, current)
-        return Score(value, approximate)
-    if reference.values is not None and current.values is not None:
-        pairs = _pair(
-            ((item.value, item.count) for item in reference.values),
-            ((item.value, item.count) for item in current.values),
-        )
-        return Score(distances.score_counts(pairs, method), approximate=False)
-    return Score(
-        distances.score_counts(distances.sturges_counts(reference, current), method), approximate=True
-    )
+    if method == "t_test":
+        return Score(distances.t_test(reference, current), approximate=False)
+    if method in _FROM_BINS:
+        return Score(*_FROM_BINS[method](reference, current))
+    known = reference.values is not None and current.values is not None
+    if method == "hellinger":
+        size = distances.distinct_estimate(reference, current)
+    elif known:
+        return Score(distances.score_counts(_numbers(reference, current), method), approximate=False)
+    else:
+        size = reference.count + current.count
+    edges = distances.sturges_edges(reference, current, size)
+    counts = distances.binned(reference, current, edges)
+    return Score(distances.score_counts(counts, method), approximate=not known)
 
 
 def score_categorical(reference: CategoricalProfile, current: CategoricalProfile, method: str) -> Score:
     """The score of a categorical column; those a profile does not list count as one."""
-    pairs = _pair(
-        ((item.value, item.count) for item in reference.categories),
-        ((item.value, item.count) for item in current.categories),
-    )
+    pairs = _pair(_categories(reference), _categories(current))
     if reference.rest or current.rest:
         pairs.append((float(reference.rest), float(current.rest)))
     return Score(distances.score_counts(pairs, method), approximate=bool(reference.rest or current.rest))
@@ -131,9 +141,18 @@ def distinct_values(
     return None
 
 
-def _pair(
-    reference: Iterable[tuple[Value, int]], current: Iterable[tuple[Value, int]]
-) -> list[tuple[float, float]]:
+def _numbers(reference: NumericProfile, current: NumericProfile) -> list[tuple[float, float]]:
+    first, second = ({one.value: one.count for one in side.values or ()} for side in (reference, current))
+    return _pair(first, second)
+
+
+def _categories(profile: CategoricalProfile) -> Mapping[str, int] | Mapping[float, int]:
+    # The z-test is of the first category, in the order of the values.
+    if profile.family is Family.NUMBER:
+        return {float(one.value): one.count for one in profile.categories}
+    return {one.value: one.count for one in profile.categories}
+
+
+def _pair(first: Mapping[Any, int], second: Mapping[Any, int]) -> list[tuple[float, float]]:
     """Counts in the reference and in the window, value by value, in the order of the values."""
-    first, second = dict(reference), dict(current)
     return [(float(first.get(key, 0)), float(second.get(key, 0))) for key in sorted({**first, **second})]

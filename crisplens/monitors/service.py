@@ -9,12 +9,18 @@ import msgspec
 
 from crisplens.core.clock import parse_time, to_text
 from crisplens.core.errors import InputError
-from crisplens.core.names import check_name
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.monitors import settings as options
-from crisplens.monitors.engines.by_name import DEFAULT_ENGINE, get_engine
+from crisplens.monitors.adding import (
+    check_new,
+    keep_reference,
+    measure_reference_of,
+    plan_running,
+    reference_window,
+)
+from crisplens.monitors.engines.by_name import DEFAULT_ENGINE, PUSHED_DOWN, get_engine, reads_reference_rows
 from crisplens.monitors.engines.interface import Engine
 from crisplens.monitors.events import (
     MonitorAdded,
@@ -24,16 +30,21 @@ from crisplens.monitors.events import (
     MonitorUnmuted,
 )
 from crisplens.monitors.model import CheckSettings, Profile
-from crisplens.monitors.queries import Monitor, Mute, get_monitor, get_mute, list_monitors
+from crisplens.monitors.moving import check_moving
+from crisplens.monitors.performance.plans import (
+    PERFORMANCE_MEDIA_TYPE,
+    PerformanceBaseline,
+    PerformancePlan,
+    Plan,
+    check_limits,
+)
+from crisplens.monitors.queries import Monitor, Mute, get_monitor, get_mute
 from crisplens.monitors.schedules.model import Schedule, parse_schedule, schedule_text
-from crisplens.monitors.schedules.windows import TimeRule, Unit, WholeRule, WindowRule, parse_window_rule
 from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
+from crisplens.monitors.streaming.model import is_pushed
 from crisplens.monitors.tables import MuteRow
-from crisplens.registry.data.content import digest_table
-from crisplens.registry.evidence.service import add_evidence_bytes
-from crisplens.registry.models.queries import check_model
-from crisplens.registry.projects.queries import get_project
+from crisplens.registry.data.content import Bytes, digest_table
 from crisplens.registry.views import next_id
 
 PROFILE_MEDIA_TYPE = "application/vnd.crisplens.profile+json"
@@ -57,6 +68,8 @@ def add_monitor(
     level: float = 0.05,
     weights: Mapping[str, float] | None = None,
     persistence: str | None = None,
+    reference_also: str | None = None,
+    exact: bool = False,
     engine: str = DEFAULT_ENGINE,
     constraints: str | os.PathLike[str] | None = None,
     window: str = "whole",
@@ -73,17 +86,18 @@ def add_monitor(
 ) -> Monitor:
     """Watch a model's data: profile the reference once and keep the profile as evidence.
 
-    `reference` and `current` are paths or globs of CSV or Parquet files. No `columns` means all of the
-    reference's; `thresholds` and `methods` override the defaults per column; `CheckSettings` says when a window
-    drifts, and `Response` what follows (times in hours). `persistence` is `K/N` windows, 2/3 unless given where
-    windows come one after another. `constraints` is a file of quality constraints, or `suggest` for those of the
-    reference. `window` and its step are as `parse_window_rule` reads them, over `time_column`, whose rows may come as
-    late as `lateness`; `schedule` is a cron expression or `every 6h`. `zone` is that of both.
-    Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, a setting out of
-    its range, or a name that is taken.
+    `reference` and `current` are paths or globs of CSV or Parquet files. No `columns` means all of the reference's;
+    `thresholds` and `methods` override the defaults per column; `CheckSettings` says when a window drifts, and
+    `Response` what follows (times in hours). `persistence` is `K/N` windows, 2/3 unless given where windows come one
+    after another. What drifts is excused where earlier windows that were accepted drift alike, if `reference_also`
+    names some, such as `seasonal 4 of 7d`; `exact` scores come from every value. `constraints` is a file of quality
+    constraints, or `suggest` for those of the reference. `window` and its step are as `parse_window_rule` reads them,
+    over `time_column`, whose rows may come as late as `lateness`; `schedule` is a cron expression or `every 6h`. `zone`
+    is that of both.
+    Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, a setting out of its
+    range, or a name that is taken.
     """
-    windows = _windows(window, window_every, time_column, lateness, zone)
-    planned = parse_schedule(schedule, zone=zone) if schedule else None
+    run = plan_running(window, window_every, time_column, lateness, schedule, zone)
     settings = options.check_settings(
         columns=columns,
         thresholds=thresholds,
@@ -94,8 +108,12 @@ def add_monitor(
         level=level,
         weights=weights,
         persistence=persistence,
-        comes_alone=isinstance(windows, WholeRule) and planned is None,
+        reference_also=reference_also,
+        exact=exact,
+        comes_alone=run.comes_alone,
     )
+    if settings.also is not None:
+        check_moving(settings.also, run.windows, settings)
     response = options.check_response(
         trigger=trigger,
         cool_down=cool_down,
@@ -103,31 +121,25 @@ def add_monitor(
         escalate_to=escalate_to,
         escalate_after=escalate_after,
     )
+    _check_pushed(current, engine, settings)
     # Reading comes before the first statement, so that no other writer waits for it.
     looked_at, profile = _profile_reference(os.fspath(reference), settings, get_engine(engine))
-    get_project(work.session, work.project)
-    check_name("monitor", name)
-    check_model(work.session, work.project, model)
-    if name in {monitor.name for monitor in list_monitors(work.session, work.project)}:
-        raise InputError(f"monitor {name!r} exists already", slug="exists", hint="Choose another name.")
-    kept = add_evidence_bytes(
-        work,
-        msgspec.json.encode(profile),
-        name=f"{name}-reference-profile.json",
-        media_type=PROFILE_MEDIA_TYPE,
-    )
+    check_new(work, name, model)
+    kept = keep_reference(work, name, msgspec.json.encode(profile), PROFILE_MEDIA_TYPE)
     event = MonitorAdded(
         name=name,
         model=model,
         reference=looked_at,
-        reference_profile=kept.digest,
+        reference_profile=kept,
+        plan=None,
+        succeeds=None,
         current=current,
         engine=engine,
         settings=settings,
         constraints=_keep_constraints(work, name, constraints, profile),
-        windows=windows,
+        windows=run.windows,
         time_column=time_column,
-        schedule=planned,
+        schedule=run.schedule,
         response=response,
     )
     append(work, event)
@@ -149,6 +161,8 @@ def change_monitor(
     level: float | None = None,
     weights: Mapping[str, float] | None = None,
     persistence: str | None = None,
+    reference_also: str | None = None,
+    exact: bool | None = None,
     constraints: str | os.PathLike[str] | None = None,
     schedule: str | None = None,
     zone: str | None = None,
@@ -175,7 +189,11 @@ def change_monitor(
         level=level,
         weights=weights,
         persistence=persistence,
+        reference_also=reference_also,
+        exact=exact,
     )
+    if settings.also is not None:
+        check_moving(settings.also, monitor.windows, settings)
     given = {
         "trigger": trigger,
         "cool_down": cool_down,
@@ -185,10 +203,21 @@ def change_monitor(
     }
     known = msgspec.structs.asdict(monitor.response)
     response = options.check_response(**{**known, **{k: v for k, v in given.items() if v is not None}})
-    profile = msgspec.json.decode(work.evidence.read(monitor.reference_profile), type=Profile)
-    get_engine(engine or monitor.engine).check_settings(profile, settings)
+    if current is not None and is_pushed(current) != is_pushed(monitor.current):
+        raise InputError(
+            f"{name} cannot change between rows that are pushed and data that is read",
+            slug="bad-choice",
+            hint="Add another monitor.",
+        )
+    _check_pushed(current or monitor.current, engine or monitor.engine, settings)
     planned = _planned_anew(monitor.schedule, schedule, zone)
-    held_to = _keep_constraints(work, name, constraints, profile)
+    held_to = None
+    if monitor.plan is not None:
+        _check_plan_settings(monitor.plan, settings, engine=engine, constraints=constraints)
+    else:
+        profile = msgspec.json.decode(work.evidence.read(monitor.reference_profile), type=Profile)
+        get_engine(engine or monitor.engine).check_settings(profile, settings)
+        held_to = _keep_constraints(work, name, constraints, profile)
     event = MonitorChanged(
         name=name,
         current=current or monitor.current,
@@ -222,6 +251,39 @@ def retire_monitor(work: UnitOfWork, name: str, *, reason: str) -> Monitor:
     _in_use(work, name)
     append(work, MonitorRetired(name=name, reason=check_text("the reason", reason)))
     return get_monitor(work.session, work.project, name)
+
+
+def renew_monitor(
+    work: UnitOfWork, name: str, *, to: str, reference: str | os.PathLike[str], reason: str
+) -> Monitor:
+    """Watch on as `to` against another reference, such as the data that the model was retrained on; retire `name`.
+
+    The new monitor has the settings of the old one, and looks at the windows that come after those it has checked.
+    Raises `InputError` as `add_monitor`, and for a monitor that has no reference.
+    """
+    monitor = _in_use(work, name)
+    location = os.fspath(reference)
+    content: Profile | PerformanceBaseline
+    if monitor.plan is None:
+        looked_at, content = _profile_reference(location, monitor.settings, get_engine(monitor.engine))
+        media_type = PROFILE_MEDIA_TYPE
+    elif isinstance(monitor.plan, PerformancePlan):
+        looked_at, content = measure_reference_of(location, monitor.plan)
+        media_type = PERFORMANCE_MEDIA_TYPE
+    else:
+        raise InputError(f"{name} compares with no reference", slug="bad-choice")
+    check_new(work, to, monitor.model)
+    kept = keep_reference(work, to, msgspec.json.encode(content), media_type)
+    same = {field: getattr(monitor, field) for field in _RENEWED}
+    append(work, MonitorAdded(name=to, reference=looked_at, reference_profile=kept, succeeds=name, **same))
+    append(work, MonitorRetired(name=name, reason=check_text("the reason", reason)))
+    return get_monitor(work.session, work.project, to)
+
+
+_RENEWED = (
+    *("model", "plan", "current", "engine", "settings", "constraints"),
+    *("windows", "time_column", "schedule", "response"),
+)
 
 
 def mute_monitor(work: UnitOfWork, name: str, *, until: str, reason: str, start: str | None = None) -> Mute:
@@ -270,6 +332,15 @@ def check_in_use(monitor: Monitor) -> None:
         )
 
 
+def _check_pushed(current: str, engine: str, settings: CheckSettings) -> None:
+    if is_pushed(current) and reads_reference_rows(engine, settings):
+        raise InputError(
+            "of pushed rows only the profile is kept, and the engine, a method or exact scores need the rows",
+            slug="not-pushed",
+            hint="Watch what is pushed with the engine duckdb, by scores from profiles.",
+        )
+
+
 def _keep_constraints(
     work: UnitOfWork, name: str, given: str | os.PathLike[str] | None, reference: Profile
 ) -> str | None:
@@ -280,34 +351,47 @@ def _keep_constraints(
     return keep_constraints(work, name, load_constraints(given, reference))
 
 
-def _windows(window: str, step: str | None, column: str, lateness: str, zone: str) -> WindowRule:
-    timed = isinstance(rule := _rule(window, step, lateness, zone), TimeRule)
-    if timed and not column:
+def _check_plan_settings(
+    plan: Plan,
+    settings: CheckSettings,
+    *,
+    engine: str | None,
+    constraints: str | os.PathLike[str] | None,
+) -> None:
+    if settings.methods or settings.weights or settings.drift_share is not None or engine or constraints:
         raise InputError(
-            f"windows of {window} need a time column",
-            slug="bad-window",
-            hint="Name the column that says when a row belongs to: --time-column NAME.",
+            "methods, weights, drift shares, engines and constraints are for monitors of drift",
+            slug="bad-setting",
+            hint="Performance is judged by --threshold METRIC=NUMBER, --tolerance and --level.",
         )
-    if column and not timed:
-        raise InputError(f"windows of kind {window!r} have no time column", slug="bad-window")
-    return rule
-
-
-def _rule(window: str, step: str | None, lateness: str, zone: str) -> WindowRule:
-    if window not in frozenset(Unit):
-        # The zone is then the schedule's alone.
-        zone = "UTC"
-    return parse_window_rule(window, every=step, zone=zone, lateness=lateness)
+    if isinstance(plan, PerformancePlan):
+        check_limits(plan, settings.thresholds)
+    elif settings.thresholds:
+        raise InputError("only drift and performance have thresholds", slug="bad-setting")
 
 
 def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -> tuple[Window, Profile]:
+    if engine.name in PUSHED_DOWN and (found := _profile_remote(location, settings)):
+        engine.check_settings(found[1], settings)
+        return found
     from crisplens.monitors.engines.duckdb_engine import profile_reference
+    from crisplens.monitors.engines.parts import check_alike, expected_columns
 
     with opened_source(location) as table:
         content = digest_table(table)
         profile = profile_reference(table, settings.columns)
+        check_alike(table, expected_columns(profile))
     engine.check_settings(profile, settings)
-    window = Window(
-        location=location, digest=content.digest, size=content.size, files=content.files, rows=profile.rows
-    )
-    return window, profile
+    return reference_window(location, content, profile.rows), profile
+
+
+def _profile_remote(location: str, settings: CheckSettings) -> tuple[Window, Profile] | None:
+    """A reference that is profiled where it is; None for one that is a file, which DuckDB profiles."""
+    from crisplens.monitors.engines import ibis_engine
+
+    if not ibis_engine.is_remote(location):
+        return None
+    with ibis_engine.opened_remote(location) as table:
+        profile = ibis_engine.profile_table(table, settings.columns)
+    content = Bytes(*ibis_engine.profile_identity(profile), files=0)
+    return reference_window(location, content, profile.rows), profile

@@ -15,6 +15,7 @@ from crisplens.core.text import check_text
 from crisplens.monitors.effects import check_tolerance
 from crisplens.monitors.incidents.model import Response, TriggerPolicy
 from crisplens.monitors.model import CheckSettings
+from crisplens.monitors.moving import moving_text, parse_moving
 
 # Of windows that come one after another, two of three must drift; a window that comes alone decides alone.
 PERSISTENCE_OF_WINDOWS = (2, 3)
@@ -35,6 +36,8 @@ def check_settings(
     weights: Mapping[str, float] | None = None,
     persistence: str | None = None,
     comes_alone: bool = True,
+    exact: bool = False,
+    reference_also: str | None = None,
 ) -> CheckSettings:
     """Settings in their range. `persistence` is `K/N`; `comes_alone` says that no further window follows.
 
@@ -53,6 +56,8 @@ def check_settings(
         weights=_numbers("weight", weights),
         needed=needed,
         of=of,
+        exact=exact,
+        also=parse_moving(reference_also) if reference_also else None,
     )
     _check_ranges(found)
     return found
@@ -87,6 +92,8 @@ def check_response(
 def changed(settings: CheckSettings, **given: object) -> CheckSettings:
     """These settings with those that are given (not None) instead; raises `InputError` as `check_settings`."""
     kept: dict[str, Any] = msgspec.structs.asdict(settings)
+    also = kept.pop("also")
+    kept["reference_also"] = moving_text(also) if also else None
     kept["persistence"] = f"{kept.pop('needed')}/{kept.pop('of')}"
     return check_settings(**kept | {name: value for name, value in given.items() if value is not None})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Text, text
+from sqlalchemy import Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crisplens.core.columns import JsonText
@@ -11,6 +11,7 @@ from crisplens.ledger.tables import Traced
 from crisplens.monitors.decisions import Decision
 from crisplens.monitors.incidents.model import Response
 from crisplens.monitors.model import CheckResult, CheckSettings
+from crisplens.monitors.performance.plans import Plan
 from crisplens.monitors.quality.model import Violation
 from crisplens.monitors.schedules.model import Schedule
 from crisplens.monitors.schedules.windows import WindowRule
@@ -26,6 +27,8 @@ class MonitorRow(Traced, Base):
     model: Mapped[str] = mapped_column(Text)
     reference: Mapped[Window] = mapped_column(JsonText(Window))
     reference_profile: Mapped[str] = mapped_column(Text)
+    plan: Mapped[Plan | None] = mapped_column(JsonText(Plan))
+    succeeds: Mapped[str | None] = mapped_column(Text)
     current: Mapped[str] = mapped_column(Text)
     engine: Mapped[str] = mapped_column(Text)
     settings: Mapped[CheckSettings] = mapped_column(JsonText(CheckSettings))
@@ -59,6 +62,10 @@ class CheckRow(Traced, Base):
     """One check of a monitor. `window_key` tells its window from others."""
 
     __tablename__ = "monitor_check"
+    # Scheduled monitors ask again and again which of their windows were checked, and when last.
+    __table_args__ = (
+        Index("ix_monitor_check_window", "project", "monitor", "window_key", "recorded_at", "seq"),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     monitor: Mapped[str] = mapped_column(Text)

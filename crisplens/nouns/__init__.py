@@ -33,6 +33,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "incident": ("incidents", "Incidents"),
     "trigger": ("incidents", "Triggers"),
     "schedule": ("schedules", "Schedules"),
+    "scheduler": ("scheduling", "Scheduler"),
     "notification": ("notifications", "Notifications"),
     "report": ("reports", "Reports"),
     "audit": ("audit", "Audit"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,24 +19,38 @@ from crisplens.monitors import settings as options
 from crisplens.monitors.checking import CheckFindings, CheckRecorded
 from crisplens.monitors.engines.interface import Rows
 from crisplens.monitors.incidents import queries as incident_queries
-from crisplens.monitors.sources.by_location import opened_data, opened_source
+from crisplens.monitors.opening import opened_for
+from crisplens.monitors.performance import service as performance
+from crisplens.monitors.performance.labels import LabelsAwaited
+from crisplens.monitors.performance.plans import KpiPlan
+from crisplens.monitors.schedules.windows import FileRule, WholeRule
+from crisplens.monitors.streaming.model import is_pushed
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from crisplens.api import Registry
     from crisplens.monitors import history as past
+    from crisplens.monitors.metrics import Reading
     from crisplens.monitors.queries import Monitor
+    from crisplens.nouns import streaming
     from crisplens.registry.data.files import Table
+
+
+Window = TypeVar("Window")
 
 
 class DueRun(msgspec.Struct, frozen=True, kw_only=True):
     """What a run did for one monitor: its checks, how many windows wait for the next run, and what stopped it.
 
+    `awaited` says which labels the oldest of them waits for.
     `exit_code` is that of what stopped it: 2 for data that cannot be read, 3 for an engine that failed.
     """
 
     monitor: str
     checks: tuple[CheckRecorded, ...] = ()
     waiting: int = 0
+    awaited: str = ""
     failure: str = ""
     exit_code: int = 0
 
@@ -46,14 +61,19 @@ class Monitors(Noun):
     _registry: Registry
 
     add = Command(monitors.add_monitor)
+    add_performance = Command(performance.add_performance_monitor)
+    add_variants = Command(performance.add_variants_monitor)
+    add_kpi = Command(performance.add_kpi_monitor)
     change = Command(monitors.change_monitor)
     retire = Command(monitors.retire_monitor)
+    renew = Command(monitors.renew_monitor)
     mute = Command(monitors.mute_monitor)
     unmute = Command(monitors.unmute_monitor)
     mutes = ProjectQuery(monitor_queries.list_mutes)
     list = ProjectQuery(monitor_queries.list_monitors)
     history = ProjectQuery(monitor_queries.list_checks)
     get = ProjectQuery(monitor_queries.get_monitor)
+    _past_windows = ProjectQuery(monitor_queries.past_windows)
     _checked_windows = ProjectQuery(monitor_queries.checked_windows)
     _last_checks = ProjectQuery(monitor_queries.last_checks)
 
@@ -68,9 +88,18 @@ class Monitors(Noun):
         self._registry.actor  # noqa: B018  (refuse before the work, not after it)
         monitor = self.get(name)
         monitors.check_in_use(monitor)
-        with opened_data(monitor.current if current is None else current) as table:
-            rows = self._oldest_window(monitor, table) if current is None else Rows(table)
-            found = self._look(monitor, rows, engine=engine)
+        if isinstance(monitor.plan, KpiPlan):
+            if current is not None or engine is not None:
+                raise InputError(f"{name} watches what is recorded of a KPI", slug="bad-choice")
+            found = _first(monitor, self._observed(monitor, 1))
+        elif current is None and is_pushed(monitor.current):
+            return _first(monitor, self._close_due(monitor, None, clock.now(), 1).checks)
+        else:
+            data = monitor.current if current is None else current
+            with self._opened(monitor, engine or monitor.engine, data) as (table, remote):
+                own = current is None
+                rows = self._oldest_window(monitor, table, remote) if own else Rows(table, remote=remote)
+                found = self._look(monitor, rows, engine=engine)
         with self._registry.writing() as work:
             return checking.record_check(work, found)
 
@@ -96,6 +125,29 @@ class Monitors(Noun):
                 progress(done[-1])
         return done
 
+    def push(
+        self, name: str, rows: Any, *, format: str = "", batch: str = "", close: bool = False
+    ) -> streaming.Pushed:
+        """Count rows in the open windows of a monitor, and check the windows that are complete with them.
+
+        `rows` are a list of dicts, a DataFrame of pandas or polars, data of pyarrow, or bytes in a `format`: csv,
+        jsonl, json, parquet or arrow. The same `batch` id again changes nothing. `close` checks what is open then,
+        complete or not. Raises `InputError` for rows that lack a watched column or have another type in it, and for a
+        monitor that nothing is pushed to; then nothing is changed.
+        """
+        from crisplens.nouns import streaming
+
+        return streaming.push(self._registry, name, rows, format=format, batch=batch, close=close)
+
+    def close(self, name: str) -> streaming.Closed:
+        """Check the open windows of a monitor now, whether they are complete or not, and close them.
+
+        Raises `InputError` when nothing was pushed to one.
+        """
+        from crisplens.nouns import streaming
+
+        return streaming.close(self._registry, name)
+
     def metrics(self) -> str:
         """What the project's monitors found last, as gauges in Prometheus' text format.
 
@@ -103,17 +155,33 @@ class Monitors(Noun):
         """
         from crisplens.monitors import metrics
 
+        return metrics.prometheus_text(self._readings(clock.now()))
+
+    def push_metrics(self) -> int:
+        """Send the same numbers to an OpenTelemetry collector, as the OTEL_* variables say; returns how many.
+
+        Raises `RegistryError` when it cannot be reached or opentelemetry is not installed.
+        """
+        from crisplens.monitors import telemetry
+
+        now = clock.now()
+        return telemetry.push_metrics(self._readings(now), now=now)
+
+    def _readings(self, now: datetime) -> Sequence[Reading]:
+        from crisplens.monitors import metrics
+
         with self._registry.reading() as session:
             project = self._registry.require_project(session)
-            return metrics.metrics_text(
+            found = metrics.readings(
                 project,
                 monitor_queries.list_monitors(session, project),
                 monitor_queries.newest_checks(session, project),
                 mutes=monitor_queries.list_mutes(session, project),
                 incidents=incident_queries.open_incidents(session, project),
                 triggers=incident_queries.list_triggers(session, project),
-                now=clock.now(),
+                now=now,
             )
+            return tuple(found)
 
     def backtest(
         self,
@@ -162,42 +230,122 @@ class Monitors(Noun):
             if moment is not None:
                 yield monitor, moment
 
-    def _run_windows(self, monitor: Monitor, moment: datetime | None, now: datetime, most: int) -> DueRun:
+    def _run_windows(
+        self,
+        monitor: Monitor,
+        moment: datetime | None,
+        now: datetime,
+        most: int,
+        *,
+        hold: Callable[[Session], None] | None = None,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> DueRun:
+        # For schedulers: `hold` may refuse, with `RegistryError`, what a transaction is to record, and `go_on` says
+        # before each window whether to begin it.
         checks: list[CheckRecorded] = []
+        if isinstance(monitor.plan, KpiPlan):
+            for findings in self._observed(monitor, most):
+                checks += self._record_once(findings, moment, hold)
+            return DueRun(monitor=monitor.name, checks=tuple(checks))
+        if is_pushed(monitor.current):
+            return self._close_due(monitor, moment, now, most, hold=hold, go_on=go_on)
         try:
-            with opened_source(monitor.current) as table:
-                checked = self._checked_windows(monitor.name)
-                found = due.due_rows(monitor, table, checked, now, most=most)
+            with self._opened(monitor, monitor.engine, monitor.current) as (table, remote):
+                whole = isinstance(monitor.windows, WholeRule)
+                checked = [] if whole else self._checked_windows(monitor.name)
+                found = due.due_rows(monitor, table, checked, now, most=most, remote=remote)
+                left = len(found.rows) + found.waiting
                 for rows in found.rows:
-                    checks += self._record_once(self._look(monitor, rows), moment)
+                    if not go_on():
+                        break
+                    checks += self._record_once(self._look_or_tell(monitor, rows), moment, hold)
+                    left -= 1
+        except LabelsAwaited as awaited:
+            # Windows are checked in order: those after it wait with it.
+            return DueRun(monitor=monitor.name, checks=tuple(checks), waiting=left, awaited=awaited.message)
         except CrisplensError as error:
             if isinstance(error, InputError) and moment is not None:
-                checks += self._record_once(checking.unreadable(monitor, error), moment)
+                checks += self._record_once(checking.unreadable(monitor, error), moment, hold)
             return DueRun(
                 monitor=monitor.name,
                 checks=tuple(checks),
                 failure=error.message,
                 exit_code=error.exit_code,
             )
-        return DueRun(monitor=monitor.name, checks=tuple(checks), waiting=found.waiting)
+        return DueRun(monitor=monitor.name, checks=tuple(checks), waiting=left)
 
-    def _record_once(self, found: CheckFindings, moment: datetime | None) -> tuple[CheckRecorded, ...]:
+    def _close_due(
+        self,
+        monitor: Monitor,
+        moment: datetime | None,
+        now: datetime,
+        most: int,
+        *,
+        hold: Callable[[Session], None] | None = None,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> DueRun:
+        from crisplens.nouns import streaming
+
+        holding = hold or (lambda session: None)
+        try:
+            done = streaming.close_due(
+                self._registry, monitor, moment, now, most=most, hold=holding, go_on=go_on
+            )
+        except CrisplensError as error:
+            return DueRun(monitor=monitor.name, failure=error.message, exit_code=error.exit_code)
+        return DueRun(monitor=monitor.name, checks=done.checks, waiting=done.waiting)
+
+    def _record_once(
+        self,
+        found: CheckFindings,
+        moment: datetime | None,
+        hold: Callable[[Session], None] | None = None,
+    ) -> tuple[CheckRecorded, ...]:
         with self._registry.writing() as work:
+            if hold:
+                hold(work.session)
             if checking.is_recorded(work, found, since=moment):
                 return ()
             return (checking.record_check(work, found),)
 
     def _look(self, monitor: Monitor, rows: Rows, *, engine: str | None = None) -> CheckFindings:
         evidence = self._registry.configuration.open_evidence()
-        return checking.carry_out_check(monitor, evidence=evidence, engine=engine, rows=rows, now=clock.now())
+        earlier = self._past_windows(monitor.name) if monitor.settings.also else ()
+        return checking.carry_out_check(
+            monitor, evidence=evidence, engine=engine, rows=rows, now=clock.now(), earlier=earlier
+        )
 
-    def _oldest_window(self, monitor: Monitor, table: Table) -> Rows:
+    def _look_or_tell(self, monitor: Monitor, rows: Rows) -> CheckFindings:
+        """Look at a window; one that is a file is bad data when it cannot be read, and keeps no other waiting."""
+        try:
+            return self._look(monitor, rows)
+        except InputError as error:
+            if isinstance(error, LabelsAwaited) or not isinstance(monitor.windows, FileRule):
+                raise
+            return checking.unreadable(monitor, error, rows)
+
+    def _opened(self, monitor: Monitor, engine: str, data: Any) -> AbstractContextManager[tuple[Table, Any]]:
+        evidence = self._registry.configuration.open_evidence()
+        return opened_for(engine, data, text=lambda: checking.text_columns(monitor, evidence), partial=True)
+
+    def _oldest_window(self, monitor: Monitor, table: Table, remote: Any) -> Rows:
         checked = self._checked_windows(monitor.name)
-        found = due.due_rows(monitor, table, checked, clock.now(), most=1)
-        if not found.rows:
-            raise InputError(
-                f"no window of {monitor.name} is complete and not yet checked",
-                slug="nothing-due",
-                hint=f"`crisplens monitor history {monitor.name}` lists those that were checked.",
-            )
-        return found.rows[0]
+        return _first(monitor, due.due_rows(monitor, table, checked, clock.now(), most=1, remote=remote).rows)
+
+    def _observed(self, monitor: Monitor, most: int) -> tuple[CheckFindings, ...]:
+        from crisplens.monitors.kpis import look_at_kpi
+
+        with self._registry.reading() as session:
+            return look_at_kpi(session, self._registry.require_project(session), monitor, most=most)
+
+
+def _first(monitor: Monitor, windows: Sequence[Window]) -> Window:
+    if not windows:
+        raise InputError(
+            f"no window of {monitor.name} is complete and not yet checked",
+            slug="nothing-due",
+            hint=f"`crisplens monitor close {monitor.name}` checks what was pushed, complete or not."
+            if is_pushed(monitor.current)
+            else f"`crisplens monitor history {monitor.name}` lists those that were checked.",
+        )
+    return windows[0]

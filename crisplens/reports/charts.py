@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
-from crisplens.monitors.model import BAD_VERDICTS, Verdict
+from crisplens.monitors.model import BAD_VERDICTS, FOUND, JUDGED, Verdict
 from crisplens.registry.projects.model import Direction
 from crisplens.reports.content import KpiResults
 from crisplens.reports.numbers import shorten, show_decimal, show_time
@@ -64,7 +64,9 @@ def drift_chart(story: MonitorStory) -> Markup:
         parts.append(Markup('<line class="limit" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(limit))
     for place, check in enumerate(story.checks):
         x, size = (place + 0.5) * step, _PLOT * (check.share or 0)
-        kind = {Verdict.DRIFT: "drift", Verdict.BAD_DATA: "bad"}.get(check.verdict, "calm")
+        kind = {Verdict.DRIFT: "drift", Verdict.DEGRADED: "drift", Verdict.BAD_DATA: "bad"}.get(
+            check.verdict, "calm"
+        )
         parts.append(
             Markup('<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>').format(
                 kind, x - step * 0.32, TOP + _PLOT - max(size, 1.5), step * 0.64, max(size, 1.5)
@@ -115,7 +117,7 @@ def heat_grid(story: MonitorStory) -> Markup:
     paths = [
         Markup('<path class="{}" d="{}"/>').format(kind, "".join(ds)) for kind, ds in sorted(marks.items())
     ]
-    drifting = [column.name for column in story.history if column.verdicts[-1] is Verdict.DRIFT]
+    drifting = [column.name for column in story.history if column.verdicts[-1] in FOUND]
     title = f"Verdict by column and check. Drifting in the latest check: {', '.join(drifting[:20]) or 'none'}"
     width, height = left + _CELL * len(story.checks) + 2, _CELL * len(story.history) + 2
     return Markup(
@@ -125,11 +127,11 @@ def heat_grid(story: MonitorStory) -> Markup:
 
 
 def _cell(x: int, y: int, verdict: Verdict | None) -> tuple[str, str]:
-    if verdict is Verdict.DRIFT:
+    if verdict in FOUND:
         return "drift", f"M{x + 1} {y + 1}h13v13h-13z"
     if verdict in BAD_VERDICTS:
         return "bad", f"M{x + 3} {y + 3}l9 9m0-9l-9 9"
-    if verdict is Verdict.NO_DRIFT:
+    if verdict in JUDGED:
         return "calm", f"M{x + 5} {y + 5}h5v5h-5z"
     return "none", f"M{x + 4} {y + 7.5}h7"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from crisplens.lifecycle.record import ProjectRecord
 from crisplens.monitors.incidents.model import Response
-from crisplens.monitors.model import BAD_VERDICTS, CheckResult, CheckSettings, ColumnCheck, Verdict
+from crisplens.monitors.model import BAD_VERDICTS, FOUND, JUDGED, CheckResult, CheckSettings, ColumnCheck
+from crisplens.monitors.performance.plans import KpiPlan, PerformancePlan, Plan, VariantPlan
 from crisplens.monitors.queries import Check, Monitor, Mute
 from crisplens.monitors.schedules.model import schedule_text
 from crisplens.monitors.schedules.windows import FileRule, RowsRule, TimeRule
@@ -40,7 +41,7 @@ def _story(monitor: Monitor, checks: list[Check], mutes: list[Mute]) -> MonitorS
     verdicts = [{column.column: column.verdict for column in check.result.columns} for check in listed]
     return MonitorStory(
         monitor=monitor,
-        rule=_rule(monitor.settings),
+        rule=_plan_rule(monitor.plan, monitor.settings) if monitor.plan else _rule(monitor.settings),
         response=_response(monitor.response),
         planned=_planned(monitor),
         mutes=tuple(mutes),
@@ -55,12 +56,12 @@ def _story(monitor: Monitor, checks: list[Check], mutes: list[Mute]) -> MonitorS
 
 
 def _urgency(column: ColumnCheck) -> int:
-    """Drift first, bad data second; the sort keeps the order of the columns otherwise."""
-    if column.verdict is Verdict.DRIFT:
+    """What was found first, bad data second; the sort keeps the order of the columns otherwise."""
+    if column.verdict in FOUND:
         return 0
     if column.verdict in BAD_VERDICTS:
         return 1
-    return 3 if column.verdict is Verdict.NO_DRIFT else 2
+    return 3 if column.verdict in JUDGED else 2
 
 
 def _check(check: Check) -> CheckEntry:
@@ -87,6 +88,39 @@ def _share(result: CheckResult) -> float | None:
     return result.drifted / result.checked if result.checked else None
 
 
+def _plan_rule(plan: Plan, settings: CheckSettings) -> str:
+    match plan:
+        case KpiPlan(kpi=kpi):
+            return f"what is observed of {kpi} is held against its target{_again(settings, 'it is missed')}"
+        case VariantPlan():
+            return (
+                f"{plan.challenger} is compared with {plan.champion} by {plan.outcome}, all rows so far at every look; "
+                f"the chance that equal variants are ever said to differ is {settings.level:.3g}"
+            )
+        case _:
+            return _performance_rule(plan, settings)
+
+
+def _performance_rule(plan: PerformancePlan, settings: CheckSettings) -> str:
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in settings.thresholds.items())
+    by = ", ".join(" and ".join(one) for one in plan.segments)
+    parts = (
+        f"{', '.join(plan.metrics)}, {'estimated without' if plan.estimated else 'measured with'} labels, may be worse "
+        f"than in the reference by {settings.tolerance * 100:.3g}% of it",
+        f"the limits set are {limits}" if limits else "",
+        f"{plan.scores[0]} is compared between groups by {by}" if by else "",
+        f"the chance of a false finding is {settings.level:.3g}{_again(settings, 'the same is degraded')}",
+        f"with fewer than {settings.minimum_rows:,} rows, nothing is judged",
+    )
+    return "; ".join(filter(None, parts))
+
+
+def _again(settings: CheckSettings, subject: str) -> str:
+    return (
+        "" if settings.of == 1 else f"; an alarm when {subject} in {settings.needed} of {settings.of} windows"
+    )
+
+
 def _rule(settings: CheckSettings) -> str:
     if settings.drift_share is None:
         drifts = (
@@ -97,10 +131,8 @@ def _rule(settings: CheckSettings) -> str:
     else:
         drifts = f"a window drifts when at least {settings.drift_share * 100:.3g}% of its columns do"
         subject = "drift shows"
-    again = (
-        "" if settings.of == 1 else f"; an alarm when {subject} in {settings.needed} of {settings.of} windows"
-    )
-    return f"{drifts}{again}; columns with fewer than {settings.minimum_rows:,} values are not compared"
+    few = f"columns with fewer than {settings.minimum_rows:,} values are not compared"
+    return f"{drifts}{_again(settings, subject)}; {few}"
 
 
 def _response(response: Response) -> str:

@@ -190,6 +190,48 @@ def test_channels_are_listed_tried_and_told(run: Run) -> None:
     refuse(run, "notification channels", "notifications.log", "fiel", "file")
 
 
+def scores(name: str, *, noise: float = 0.0) -> None:
+    """A CSV of a classifier's scores with what came true; `noise` of them say nothing."""
+    rows = ["region,score,churned"]
+    for row in range(600):
+        share = (row * 37 % 101 + 0.5) / 101
+        score = (row * 53 % 89 + 0.5) / 89 if row % 10 < noise * 10 else share
+        rows.append(f"{'ns'[row // 7 % 2]},{score:.4f},{int((row * 61 % 97 + 0.5) / 97 < share)}")
+    Path(name).write_text("\n".join([*rows, ""]), encoding="utf-8")
+
+
+def test_performance_is_told_by_metric(run: Run) -> None:
+    scores("scored.csv")
+    scores("worse.csv", noise=1)
+    add = "monitor add-performance quality --model churn-gbm --reference scored.csv --current scored.csv"
+    told = tell(run, f"{add} --label churned --score score --segment region")
+    assert told.startswith("Monitor quality judges its usual metric of churn-gbm by 600 labelled rows.")
+    shown = tell(run, "monitor run quality")
+    assert "Limit" in shown
+    assert "roc_auc where region = n" in shown
+    worse = tell(run, "monitor run quality --current worse.csv --fail-on drift", code=1)
+    assert "degraded. roc_auc is 0.5" in worse
+    assert "incident-2 is open" in worse
+    refuse(run, f"{add} --score score", "--label")
+    refuse(run, f"{add} --label churned --score score --threshold auc=1", "auc")
+    refuse(run, f"{add} --label churned --score score --threshold roc_auc", "METRIC=NUMBER")
+    refuse(run, "monitor tune quality", "watches performance")
+
+
+def test_variants_and_kpis_are_watched(run: Run) -> None:
+    rows = [f"{'AB'[row % 2]},{row * 61 % 97}" for row in range(400)]
+    Path("rows.csv").write_text("\n".join(["variant,spent", *rows, ""]), encoding="utf-8")
+    add = "monitor add-variants tried --model churn-gbm --current rows.csv --variant variant --outcome spent"
+    assert "B with A by spent" in tell(run, f"{add} --champion A --challenger B")
+    assert "B less A is between" in tell(run, "monitor run tried")
+    refuse(run, f"{add} --champion A --challenger A", "with itself")
+    refuse(run, "monitor add-kpi money --model churn-gbm --kpi nothing", "KPI")
+    tell(run, "kpi set margin --target 10", "monitor add-kpi money --model churn-gbm --kpi margin")
+    tell(run, "kpi observe margin 9 --start 2026-01-01 --end 2026-01-31")
+    assert "misses its target 10" in tell(run, "monitor run money --due")
+    refuse(run, "monitor run money", "no window of money")
+
+
 def test_schedules_are_listed_and_handed_to_other_schedulers(run: Run) -> None:
     assert tell(run, "schedule list").startswith("No monitor has a schedule")
     refuse(run, "schedule export nightly --to cron", "nightly has no schedule")

@@ -50,6 +50,7 @@ def make_files(folder: Path) -> Path:
     write("holdout.csv", 300, 40)
     write("live/monday.csv", 250, 55)
     write("live/tuesday.csv", 250, 55)
+    make_scores(folder, draw)
     (folder / "model.bin").write_bytes(b"model")
     (folder / "notes.md").write_text("# Reviewed with finance\n")
     for document in ("governance.md", "catalogues.md"):
@@ -60,6 +61,21 @@ def make_files(folder: Path) -> Path:
     (constraints,) = YAML.findall((ROOT / "docs/drift.md").read_text("utf-8"))
     (folder / "constraints.yaml").write_text(constraints, encoding="utf-8")
     return folder
+
+
+def make_scores(folder: Path, draw: random.Random) -> None:
+    """Scores of a classifier with what came true, apart and together, and rows of two variants."""
+    (folder / "scored").mkdir()
+    (folder / "labels").mkdir()
+    for name in ("scored.csv", "scored/monday.csv"):
+        scores = [draw.random() for _ in range(800)]
+        churned = [int(draw.random() < score) for score in scores]
+        lines = [f"{row},{score:.3f},{churned[row]}" for row, score in enumerate(scores)]
+        (folder / name).write_text("\n".join(["id,score,churned", *lines, ""]))
+    labels = [f"{row},{one}" for row, one in enumerate(churned)]
+    (folder / "labels/monday.csv").write_text("\n".join(["id,churned", *labels, ""]))
+    kept = [f"{draw.choice('AB')},{draw.choice(('true', 'false'))}" for _ in range(1000)]
+    (folder / "rows.csv").write_text("\n".join(["variant,kept", *kept, ""]))
 
 
 @pytest.fixture
@@ -118,7 +134,12 @@ def test_governance_pages_run(document: str, count: int, after_readme: Path) -> 
 
 @pytest.mark.end_to_end
 def test_drift_page_schedules_mutes_and_holds_data_to_constraints(after_readme: Path) -> None:
-    assert run_all("docs/drift.md", after_readme) == 8
+    assert run_all("docs/drift.md", after_readme) == 11
+
+
+@pytest.mark.end_to_end
+def test_performance_page_measures_estimates_and_compares(after_readme: Path) -> None:
+    assert run_all("docs/performance.md", after_readme) == 11
 
 
 @pytest.mark.end_to_end

@@ -182,3 +182,40 @@ def test_a_profile_that_was_lost_is_our_error(watched: Registry, files: Files) -
     digest = watched.monitor.list()[0].reference_profile
     assert watched.configuration.open_evidence().remove(digest)
     assert_refused(watched, lambda: check(watched, files), "evidence-store", "audit verify")
+
+
+def test_a_renewed_monitor_goes_on_with_another_reference_and_looks_at_no_window_twice(
+    registry: Registry, files: Files
+) -> None:
+    registry.model.register("churn-gbm", files.text("weights"))
+    add(registry, files, "first", columns=["tenure"], window="file", schedule="@daily", tolerance=0.3)
+    files.table("live-1.csv", shift=9)
+    (run,) = registry.monitor.run_due("first")
+    assert [one.check.result.verdict for one in run.checks] == ["drift"]
+    shifted = files.table("retrained.csv", shift=9)
+    renewed = registry.monitor.renew("first", to="second", reference=shifted, reason="retrained")
+    assert (renewed.succeeds, renewed.settings.tolerance, renewed.settings.columns) == (
+        "first",
+        0.3,
+        ("tenure",),
+    )
+    assert registry.monitor.get("first").retired_reason == "retrained"
+    files.table("live-2.csv", shift=9)
+    (run,) = registry.monitor.run_due("second")
+    assert [(one.check.window.name, one.check.result.verdict) for one in run.checks] == [
+        ("live-2.csv", "no-drift")
+    ]
+    third = registry.monitor.renew("second", to="third", reference=shifted, reason="again")
+    assert registry.monitor.run_due(third.name)[0].checks == ()
+    assert_refused(
+        registry,
+        lambda: registry.monitor.renew("first", to="other", reference=shifted, reason="x"),
+        "not-open",
+        "retired",
+    )
+    assert_refused(
+        registry,
+        lambda: registry.monitor.renew("third", to="first", reference=shifted, reason="x"),
+        "exists",
+    )
+    assert registry.audit.verify().passed

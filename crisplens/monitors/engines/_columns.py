@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from crisplens.core.names import nearest, unknown_name
-from crisplens.monitors import decisions, effects, profiles, scores
+from crisplens.monitors import decisions, effects, features, profiles, scores
 from crisplens.monitors.model import (
     CategoricalProfile,
     CheckResult,
@@ -14,6 +14,7 @@ from crisplens.monitors.model import (
     ColumnCheck,
     ColumnKind,
     ColumnProfile,
+    FeatureSource,
     NumericProfile,
     OtherProfile,
     Profile,
@@ -33,7 +34,7 @@ class Pair:
 
 
 def watched_columns(reference: Profile, settings: CheckSettings, methods: Collection[str]) -> tuple[str, ...]:
-    """The columns to check, in order; `InputError` for settings that cannot hold for this reference."""
+    """The columns and features to check, in order; `InputError` for settings that cannot hold for this reference."""
     known = [column.name for column in reference.columns]
     for name in [*settings.columns, *settings.thresholds, *settings.methods, *settings.weights]:
         if name not in known:
@@ -41,7 +42,7 @@ def watched_columns(reference: Profile, settings: CheckSettings, methods: Collec
     for method in settings.methods.values():
         if method not in methods:
             raise unknown_name("drift method", method, methods)
-    return tuple(dict.fromkeys(settings.columns)) or tuple(known)
+    return features.watched(reference, settings)
 
 
 def pair_up(
@@ -50,12 +51,21 @@ def pair_up(
     """The columns that can be compared, and finished checks that say why the others cannot."""
     in_reference = {column.name: column for column in reference.columns}
     in_current = {column.name: column for column in current.columns}
-    present = [*in_current, *current.other_columns]
+    present = [one.name for one in current.columns if not features.source_of(one)]
+    present += current.other_columns
+    known = {source.column: source for source in reference.features}
     pairs: dict[str, Pair] = {}
     checks: dict[str, ColumnCheck] = {}
     for name in watched:
         before, now = in_reference[name], in_current.get(name)
-        finding = _finding(before, now, name, present, settings)
+        if source := features.source_of(before):
+            finding = _finding_of_feature(
+                before, now, known[source], in_reference[source], in_current.get(source), present, settings
+            )
+        elif name in known and settings.methods.get(name) == features.DOMAIN_CLASSIFIER:
+            finding = _finding_of_source(known[name], now, present)
+        else:
+            finding = _finding(before, now, name, present, settings)
         if finding is not None:
             verdict, reason = finding
             checks[name] = ColumnCheck(
@@ -72,6 +82,55 @@ def pair_up(
     return pairs, checks
 
 
+def _finding_of_feature(
+    before: ColumnProfile,
+    now: ColumnProfile | None,
+    source: FeatureSource,
+    source_before: ColumnProfile,
+    source_now: ColumnProfile | None,
+    present: Sequence[str],
+    settings: CheckSettings,
+) -> tuple[Verdict, str] | None:
+    """What is wrong with a feature is told of its column, as far as that is the cause."""
+    found = _finding_of_source(source, source_now, present)
+    if found is not None:
+        return found
+    if now is None:
+        return Verdict.UNSUPPORTED, "The window was profiled without features."
+    found = _finding(before, now, source.column, present, settings)
+    if found is not None and found[0] is Verdict.ALL_NULL and not isinstance(now, OtherProfile):
+        return Verdict.ALL_NULL, features.empty_reason(now)
+    if found is None and isinstance(source_before, OtherProfile) and isinstance(source_now, OtherProfile):
+        reason = features.uneven_calendar(before, source_before, source_now, settings.tolerance)
+        found = (Verdict.INSUFFICIENT_DATA, reason) if reason else None
+    return found
+
+
+def _finding_of_source(
+    source: FeatureSource, now: ColumnProfile | None, present: Sequence[str]
+) -> tuple[Verdict, str] | None:
+    """What is wrong with a column that is watched through features."""
+    name = source.column
+    if not isinstance(now, OtherProfile):
+        if name in present:
+            return Verdict.UNSUPPORTED, "The window was profiled without features."
+        return Verdict.MISSING_COLUMN, _missing(name, present)
+    values = now.rows - now.nulls
+    if not now.rows:
+        return Verdict.INSUFFICIENT_DATA, "The window has no rows."
+    if not values:
+        return Verdict.ALL_NULL, f"All {now.rows} rows of the window's column {name} are null."
+    if now.reason or now.misfits:
+        return Verdict.WRONG_TYPE, now.reason or features.misfit_reason(source, now.misfits or 0, values)
+    return None
+
+
+def _missing(name: str, present: Sequence[str]) -> str:
+    close = nearest(name, present)
+    hint = f"; the nearest there is {', '.join(close)}" if close else ""
+    return f"The window has no column {name}{hint}."
+
+
 def _finding(
     before: ColumnProfile,
     now: ColumnProfile | None,
@@ -80,9 +139,7 @@ def _finding(
     settings: CheckSettings,
 ) -> tuple[Verdict, str] | None:
     if now is None:
-        close = nearest(name, present)
-        hint = f"; the nearest there is {', '.join(close)}" if close else ""
-        return Verdict.MISSING_COLUMN, f"The window has no column {name}{hint}."
+        return Verdict.MISSING_COLUMN, _missing(name, present)
     if isinstance(before, OtherProfile):
         return Verdict.UNSUPPORTED, before.reason
     if not now.rows:
@@ -91,7 +148,15 @@ def _finding(
         return Verdict.ALL_NULL, f"All {now.rows} rows of the window are null."
     if isinstance(now, OtherProfile):
         return Verdict.WRONG_TYPE, now.reason
+    if not now.count:
+        return Verdict.ALL_NULL, f"None of the {now.rows} rows of the window has a finite value."
     least = settings.minimum_rows
+    expected = now.rows * before.count / before.rows
+    if before.count >= least and now.count < least <= expected:
+        return Verdict.ALL_NULL, (
+            f"Only {now.count} of {now.rows} rows of the window have a value; about {expected:.0f} would have, "
+            "as in the reference."
+        )
     for where, count in (("reference", before.count), ("window", now.count)):
         if count < least:
             return Verdict.INSUFFICIENT_DATA, f"The {where} has {count} values, fewer than {least}."

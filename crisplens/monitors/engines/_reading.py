@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from crisplens.core.clock import to_text
@@ -13,6 +14,7 @@ from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.monitors.engines.interface import Slice, TimeSlice
 from crisplens.registry.data import tabular
+from crisplens.registry.data.files import WITH_HEADER
 from crisplens.registry.data.tabular import Column, Table, quote_name, quote_text
 
 if TYPE_CHECKING:
@@ -43,6 +45,14 @@ def each_column(
         return tuple(pool.map(on_cursor, tasks))
 
 
+@dataclass(frozen=True)
+class Times:
+    """A column of times, and the zone of those that have none."""
+
+    column: str
+    zone: str
+
+
 @contextmanager
 def opened(
     table: Table,
@@ -51,18 +61,24 @@ def opened(
     needed: Sequence[str] | None = None,
     expected: Mapping[str, str] | None = None,
     only: Slice | None = None,
+    times: Times | None = None,
 ) -> Iterator[tuple[DuckDBPyConnection, str, tuple[Column, ...]]]:
     """A connection, SQL for the table's rows (those of the slice `only`), and its columns.
+
+    `times` is the column whose times are asked for, where that is not the slice's.
 
     A CSV is first read as the types that are `expected` of its columns; then as those guessed from its first
     rows; and where a value does not fit these, once more as those guessed from all.
     Parquet is queried where it is, column by column. Parsing dominates a CSV, so it is read once into memory.
     """
+    if isinstance(only, TimeSlice):
+        times = Times(only.column, only.zone)
     connection = tabular.connect()
     try:
         with tabular.duckdb_errors(table):
-            if isinstance(only, TimeSlice):
-                connection.execute(f"SET TimeZone = {quote_text(only.zone)}")
+            if times is not None:
+                # For the cursors too, which columns are profiled with.
+                connection.execute(f"SET GLOBAL TimeZone = {quote_text(times.zone)}")
             elif only is not None:
                 connection.execute("SET preserve_insertion_order = true")
             typed = tabular.expected_columns(table, expected or {})
@@ -70,6 +86,9 @@ def opened(
                 yield connection, "read_once", typed
                 return
             found = tabular.table_columns(connection, table, text=text)
+            if times is not None and _may_lose_zones(connection, table, found, times.column):
+                text = [*text, times.column]
+                found = tabular.table_columns(connection, table, text=text)
             if table.format == "parquet":
                 yield connection, slice_sql(tabular.relation_sql(table), found, only), found
                 return
@@ -83,6 +102,23 @@ def opened(
             yield connection, "read_once", found
     finally:
         connection.close()
+
+
+def _may_lose_zones(
+    connection: DuckDBPyConnection, table: Table, found: Sequence[Column], column: str
+) -> bool:
+    """Whether a column of a CSV was taken for times without a zone, and can be read as text in ISO 8601 instead.
+
+    DuckDB drops the zones of later values then. Times in another form are readable only as it guessed them.
+    """
+    kind = next((one.type for one in found if one.name == column), "")
+    if table.format not in WITH_HEADER or kind not in ("TIMESTAMP", "DATE"):
+        return False
+    name, relation = quote_name(column), tabular.relation_sql(table, text=[column])
+    row = connection.execute(
+        f"SELECT TRY_CAST({name} AS TIMESTAMPTZ) IS NOT NULL FROM {relation} WHERE {name} IS NOT NULL LIMIT 1"
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _fits(

@@ -61,11 +61,15 @@ def distinct_count(
 
 
 def reference_edges(
-    connection: DuckDBPyConnection, relation: str, column: Column, unique: int
+    connection: DuckDBPyConnection,
+    relation: str,
+    column: Column,
+    unique: int,
+    most_exact: int = profiles.EXACT_VALUES,
 ) -> tuple[tuple[float, ...], bool]:
     """Where the bins of a numeric column begin and end, and whether each distinct value has its own."""
     value = finite_sql(column)
-    if unique <= profiles.EXACT_VALUES:
+    if unique <= most_exact:
         rows = connection.execute(
             f"SELECT DISTINCT v FROM (SELECT {value} AS v FROM {relation}) WHERE v IS NOT NULL"
         ).fetchall()

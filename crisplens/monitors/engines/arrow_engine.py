@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crisplens.core.errors import InputError
+from crisplens.monitors import features
 from crisplens.monitors.engines import _arrow, duckdb_engine
 from crisplens.monitors.engines._reading import MOST_THREADS
 from crisplens.monitors.model import ColumnProfile, Profile
@@ -73,7 +74,8 @@ def profile_batches(
 ) -> Profile:
     """The profile of a table in memory, or of a stream of record batches that have the same columns.
 
-    As `profile_current`, but types that have no drift score keep Arrow's names, in capitals. Raises
+    As `profile_current`, but types that have no drift score keep Arrow's names, in capitals, and columns that are
+    watched through features are not profiled. Raises
     `InputError` for a column name that stands twice, batches of different columns and text that is not UTF-8.
     """
     window = WindowTally(reference, columns)
@@ -221,12 +223,13 @@ def _profile_files(
         if not _arrow.is_full(tallies[column.name])
     }
     left = [column.name for column in present if column.name not in profiled]
+    left += [one.column for one in features.needed_sources(reference, columns) if one.column in names]
     if left:
         theirs = duckdb_engine.profile_current(table, reference, left)
         profiled |= {column.name: column for column in theirs.columns}
     return Profile(
         rows=sum(file.metadata.num_rows for file in files),
-        columns=tuple(profiled[column.name] for column in present),
+        columns=tuple(profiled[column.name] for column in reference.columns if column.name in profiled),
         other_columns=tuple(name for name in names if name not in profiled),
     )
 
@@ -322,7 +325,14 @@ def _threads() -> int:
 
 
 def _watched(reference: Profile, columns: Sequence[str]) -> list[ColumnProfile]:
-    return [column for column in reference.columns if not columns or column.name in columns]
+    """The columns to count here; those that are watched through features are DuckDB's."""
+    apart = features.feature_names(reference)
+    return [
+        column
+        for column in reference.columns
+        if not (features.source_of(column) or column.name in apart)
+        and (not columns or column.name in columns)
+    ]
 
 
 def _distinct_names(names: Collection[str]) -> bool:

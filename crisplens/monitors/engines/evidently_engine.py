@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from crisplens.core.clock import parse_time, to_text
 from crisplens.core.errors import InputError, RegistryError
+from crisplens.monitors import features
 from crisplens.monitors.engines import _columns, _sql
 from crisplens.monitors.engines._reading import opened
 from crisplens.monitors.engines.duckdb_engine import profile_current
@@ -73,7 +74,7 @@ class EvidentlyEngine:
 
     def check_settings(self, reference: Profile, settings: CheckSettings) -> tuple[str, ...]:
         """The columns to watch; see `Engine.check_settings`."""
-        return _columns.watched_columns(reference, settings, METHODS)
+        return _columns.watched_columns(*features.without_features(reference, settings), METHODS)
 
     def check(self, reference: Reference, current: Rows, settings: CheckSettings) -> EngineResult:
         """Compare `current` with the reference's table; see `Engine.check`."""
@@ -84,15 +85,16 @@ class EvidentlyEngine:
                 hint="Give the reference's file, or use the duckdb engine.",
             )
         watched = self.check_settings(reference.profile, settings)
-        window = profile_current(current.table, reference.profile, watched, only=current.only)
-        pairs, checks = _columns.pair_up(reference.profile, window, watched, settings)
+        profile, settings = features.without_features(reference.profile, settings)
+        window = profile_current(current.table, profile, watched, only=current.only)
+        pairs, checks = _columns.pair_up(profile, window, watched, settings)
         attachments: tuple[Attachment, ...] = ()
         if pairs:
             answer, report = self._ask(_request(Rows(reference.table), current, pairs, settings))
             for name, pair in pairs.items():
                 checks[name] = _check(name, pair, answer[name])
             attachments = (Attachment("evidently-report.html", "text/html", report),)
-        result = _columns.result(self.name, reference.profile, window, watched, pairs, checks, settings)
+        result = _columns.result(self.name, profile, window, watched, pairs, checks, settings)
         return EngineResult(check=result, current_profile=window, attachments=attachments)
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], bytes]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from crisplens.monitors.model import CheckResult, CheckSettings, Profile
 from crisplens.registry.data.tabular import Table
@@ -38,12 +38,15 @@ Slice = TimeSlice | RowSlice
 class Rows:
     """The rows that make up a window: a table's, or those of a slice.
 
-    `name` tells a window that is a file, or a run of rows, from the others of its monitor.
+    `name` tells a window that is a file, or a run of rows, from the others of its monitor. `remote` is the table
+    itself where it stays in its database, and then `table` has no files.
     """
 
     table: Table
     only: Slice | None = None
     name: str = ""
+    # Tables of ibis give an expression when they are compared.
+    remote: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

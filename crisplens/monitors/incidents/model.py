@@ -14,7 +14,12 @@ class IncidentKind(StrEnum):
     """Why an incident was opened."""
 
     DRIFT = "drift"
+    PERFORMANCE = "performance"
     BAD_DATA = "bad-data"
+
+
+# Causes that retraining answers.
+RETRAINED = frozenset({IncidentKind.DRIFT, IncidentKind.PERFORMANCE})
 
 
 class State(StrEnum):

@@ -22,7 +22,7 @@ from crisplens.monitors.incidents.events import (
     TriggerRaised,
     TriggerResolved,
 )
-from crisplens.monitors.incidents.model import IncidentKind, Response, State, TriggerPolicy
+from crisplens.monitors.incidents.model import RETRAINED, IncidentKind, Response, State, TriggerPolicy
 from crisplens.monitors.incidents.queries import (
     Answerable,
     Incident,
@@ -59,7 +59,7 @@ def open_incident(work: UnitOfWork, opened: IncidentOpened, response: Response) 
     A model that is to be retrained already is asked for once: the incident is linked to that trigger.
     """
     append(work, opened)
-    if opened.kind is not IncidentKind.DRIFT or response.trigger is not TriggerPolicy.AUTOMATIC:
+    if opened.kind not in RETRAINED or response.trigger is not TriggerPolicy.AUTOMATIC:
         return None
     known = triggers_of(work.session, work.project, opened.model)
     waiting = next((one for one in known if one.is_open), None)

@@ -25,6 +25,7 @@ from crisplens.monitors.notifications.model import (
     Delivery,
     DeliveryState,
     Notice,
+    NoticeKind,
     SendError,
     check_notice,
 )
@@ -103,7 +104,7 @@ def deliver_due(
     waiting, damaged = _read_all(folder, DeliveryState.WAITING)
     outcome = [one for one in damaged if _set_aside(folder, one.id)]
     silent: set[str] = set()
-    for one in sorted(waiting, key=lambda spooled: (spooled.delivery.next_attempt or "", spooled.notice.at)):
+    for one in sorted(waiting, key=_order):
         name = one.delivery.channel
         if name in silent or not _is_due(one.delivery, now):
             continue
@@ -115,6 +116,12 @@ def deliver_due(
             if tried is not None:
                 outcome.append(tried)
     return outcome
+
+
+def _order(one: Spooled) -> tuple[str, str, int]:
+    # What one transaction recorded is told in the order of the kinds: an incident before its trigger.
+    kinds = list(NoticeKind)
+    return one.delivery.next_attempt or "", one.notice.at, kinds.index(one.notice.kind)
 
 
 def _try(

@@ -42,8 +42,9 @@ class Severity(StrEnum):
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened and that people or systems are to be told; made by `make_notice`.
 
-    `subject` is the id of the incident or trigger, empty where there is none. `at` is when it happened (RFC 3339),
-    `next` the command to run next. `id` is the same whenever the same thing is told, so receivers drop repeats by it.
+    `subject` is the id of the incident or trigger, empty where there is none; `incident` is that of a trigger. `at` is
+    when it happened (RFC 3339), `next` the command to run next. `id` is the same whenever the same thing is told, so
+    receivers drop repeats by it.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     monitor: str = ""
     model: str = ""
     subject: str = ""
+    incident: str = ""
     summary: str
     severity: Severity
     at: str
@@ -68,6 +70,7 @@ def make_notice(
     monitor: str = "",
     model: str = "",
     subject: str = "",
+    incident: str = "",
     next: str = "",
 ) -> Notice:
     """A notice with its id, which depends on kind, project, monitor, subject and `at` alone.
@@ -84,6 +87,7 @@ def make_notice(
         monitor=one_line(monitor, most=MOST_NAME),
         model=one_line(model, most=MOST_NAME),
         subject=one_line(subject, most=MOST_NAME),
+        incident=one_line(incident, most=MOST_NAME),
         summary=one_line(summary, most=MOST_SUMMARY),
         severity=severity,
         at=at,

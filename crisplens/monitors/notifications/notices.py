@@ -62,7 +62,7 @@ def _told(event: Event, actor: str) -> tuple[NoticeKind, Severity, str, dict[str
             next = f"crisplens incident acknowledge {event.id}"
             return NoticeKind.INCIDENT_ESCALATED, Severity.CRITICAL, summary, {"next": next}
         case TriggerRaised():
-            about = {"monitor": event.monitor, "model": event.model}
+            about = {"monitor": event.monitor, "model": event.model, "incident": event.incident}
             summary = f"{event.model} is to be retrained: {event.reason}"
             next = f"crisplens trigger acknowledge {event.id}"
             return NoticeKind.TRIGGER_RAISED, Severity.WARNING, summary, {**about, "next": next}

@@ -34,11 +34,11 @@ def json_body(notice: Notice) -> bytes:
     """The body of a webhook, the input of a command and a line of a file: RFC 8785, so the same bytes every time.
 
     `type`, `timestamp` and `data` as Standard Webhooks advises; `data` has id, project, monitor, model, subject,
-    summary, severity and next, all text and always there. New keys may be added, none will change its meaning.
+    incident, summary, severity and next, all text and always there. New keys may be added; none changes its meaning.
     """
     data = {
         key: one_line(getattr(notice, key))
-        for key in ("id", "project", "monitor", "model", "subject", "summary", "severity", "next")
+        for key in ("id", "project", "monitor", "model", "subject", "incident", "summary", "severity", "next")
     }
     return canonical_json({"type": str(notice.kind), "timestamp": notice.at, "data": data}).encode()
 

@@ -7,7 +7,12 @@ from enum import StrEnum
 
 import msgspec
 
+from crisplens.core.clock import to_text
 from crisplens.core.errors import InputError
+
+
+class LabelsAwaited(InputError):
+    """A window whose labels have not all come stays open."""
 
 
 class LabelCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +82,11 @@ def decide_window(
             return LabelDecision(state=WindowState.READY, reason=f"{what}.", coverage=share)
         what += f", fewer than {settings.minimum_rows} rows"
     if deadline is not None and now >= deadline:
-        ended = f"{what}, and the deadline {deadline.isoformat()} has passed."
+        ended = f"{what}, and the deadline {to_text(deadline)[:16].replace('T', ' ')} UTC has passed."
         return LabelDecision(state=WindowState.EXPIRED, reason=ended, coverage=share)
-    until = "without a deadline" if deadline is None else f"until {deadline.isoformat()}"
+    until = (
+        "without a deadline" if deadline is None else f"until {to_text(deadline)[:16].replace('T', ' ')} UTC"
+    )
     return LabelDecision(state=WindowState.WAITING, reason=f"{what}; waiting {until}.", coverage=share)
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.monitors.engines._sql import one_row
+from crisplens.monitors.engines.interface import Slice
 from crisplens.monitors.performance.losses import LossAxis, LossCell, LossCount, LossModel
 from crisplens.monitors.performance.model import RegressionColumns
 from crisplens.monitors.performance.reading import (
@@ -88,8 +89,10 @@ def fit_losses(reference: Table, columns: RegressionColumns, *, by: Sequence[str
     return LossModel(rows=int(rows), axes=tuple(axes), cells=cells)
 
 
-def count_losses(window: Table, model: LossModel, *, segments: Sequence[Sequence[str]] = ()) -> LossCounts:
-    """Count a window's rows, labelled or not, by the cells of a model of errors, in one scan.
+def count_losses(
+    window: Table, model: LossModel, *, segments: Sequence[Sequence[str]] = (), only: Slice | None = None
+) -> LossCounts:
+    """Count the rows of a window or a slice of it, labelled or not, by the cells of a model of errors, in one scan.
 
     Raises `InputError` for a column that is not there or of the wrong type.
     """
@@ -109,7 +112,7 @@ def count_losses(window: Table, model: LossModel, *, segments: Sequence[Sequence
             return f"SELECT {', '.join(parts)} FROM {relation}"
 
         texts = [name for name in segment_columns(segments) if name not in names]
-        create(connection, "joined", window, [*names, *segment_columns(segments)], texts, query)
+        create(connection, "joined", window, [*names, *segment_columns(segments)], texts, query, only)
         (unusable,) = one_row(connection, "SELECT count(*) FILTER (b0 < 0) FROM joined")
         bins = [f"b{i}" for i in range(len(names))]
         found: dict[Segment | None, list[LossCount]] = {}

@@ -9,6 +9,7 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.monitors.engines._sql import one_row
+from crisplens.monitors.engines.interface import Slice
 from crisplens.monitors.performance import score_bins
 from crisplens.monitors.performance.labels import LabelCounts
 from crisplens.monitors.performance.model import (
@@ -79,11 +80,13 @@ def measure(
     labels: Table | None = None,
     key: Sequence[str] = (),
     segments: Sequence[Sequence[str]] = (),
+    only: Slice | None = None,
 ) -> Measured:
     """Join predictions with their labels and sum up how they agree, for the whole and for every segment.
 
     Without `labels` the label is a column of the predictions. With it, rows meet by the `key` columns, which
-    both tables have; a key whose labels contradict each other has none. Each of `segments` is one or more
+    both tables have; a key whose labels contradict each other has none. Only the predictions of a slice are measured,
+    if one is given. Each of `segments` is one or more
     columns of the predictions to group by. Raises `InputError` for a column that is not there or of the
     wrong type, and for more than `MOST_GROUPS` groups of one segment.
     """
@@ -96,7 +99,9 @@ def measure(
     _check_columns(columns)
     with opened() as connection:
         try:
-            counts = _join(connection, predictions, columns, labels=labels, key=key, segments=segments)
+            counts = _join(
+                connection, predictions, columns, labels=labels, key=key, segments=segments, only=only
+            )
         except InputError as error:
             if error.slug not in _TYPE_SLUGS or not is_empty(connection, predictions):
                 raise
@@ -118,7 +123,11 @@ def measure(
 
 
 def read_scores(
-    predictions: Table, columns: BinaryColumns, *, segments: Sequence[Sequence[str]] = ()
+    predictions: Table,
+    columns: BinaryColumns,
+    *,
+    segments: Sequence[Sequence[str]] = (),
+    only: Slice | None = None,
 ) -> Scored:
     """Count the scores of all predictions, labelled or not: what performance is estimated from.
 
@@ -129,7 +138,14 @@ def read_scores(
         raise InputError("performance is estimated from scores, and no column is named", slug="bad-setting")
     with opened() as connection:
         try:
-            _join(connection, predictions, columns, labels=None, key=(), segments=segments, labelled=False)
+            _join(
+                *(connection, predictions, columns),
+                labels=None,
+                key=(),
+                segments=segments,
+                labelled=False,
+                only=only,
+            )
         except InputError as error:
             if error.slug not in _TYPE_SLUGS or not is_empty(connection, predictions):
                 raise
@@ -171,6 +187,7 @@ def _join(
     key: Sequence[str],
     segments: Sequence[Sequence[str]],
     labelled: bool = True,
+    only: Slice | None = None,
 ) -> LabelCounts:
     """Make the table `joined` of what is needed of each prediction, and count how labels were found."""
     key_types = _key_types(connection, predictions, labels, key)
@@ -194,7 +211,7 @@ def _join(
     needed += [columns.label] if labels is None and labelled else []
     numbers = [*_prediction_names(columns), columns.label]
     texts = [name for name in (*key, *segment_columns(segments)) if name not in numbers]
-    create(connection, "joined", predictions, needed, texts, query)
+    create(connection, "joined", predictions, needed, texts, query, only)
     counted, met = one_row(connection, "SELECT count(*), count(actual) FROM joined")
     if labels is None:
         return LabelCounts(predictions=int(counted), labelled=int(met))

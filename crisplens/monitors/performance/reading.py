@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
+from crisplens.monitors.engines._reading import slice_sql
 from crisplens.monitors.engines._sql import family_of, finite_sql, one_row
+from crisplens.monitors.engines.interface import Slice, TimeSlice
 from crisplens.monitors.model import Family
 from crisplens.registry.data import tabular
-from crisplens.registry.data.tabular import Column, Table, quote_name
+from crisplens.registry.data.tabular import Column, Table, quote_name, quote_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -51,14 +53,21 @@ def create(
     needed: Sequence[str],
     texts: Sequence[str],
     query: Query,
+    only: Slice | None = None,
 ) -> None:
-    """Create a table from a query over a file, whose types are guessed anew from all rows where they do not fit."""
+    """Create a table from a query over a file, or a slice of it.
+
+    Types are guessed anew from all rows where they do not fit.
+    """
+    if isinstance(only, TimeSlice):
+        connection.execute(f"SET TimeZone = {quote_text(only.zone)}")
+    elif only is not None:
+        connection.execute("SET preserve_insertion_order = true")
     with tabular.duckdb_errors(table):
         try:
             found = columns_of(connection, table, needed, texts)
-            connection.execute(
-                f"CREATE OR REPLACE TABLE {name} AS {query(found, tabular.relation_sql(table, text=texts))}"
-            )
+            relation = slice_sql(tabular.relation_sql(table, text=texts), [*found.values()], only)
+            connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query(found, relation)}")
         except Exception as error:
             if NOT_BINARY in str(error):
                 raise InputError(
@@ -69,7 +78,7 @@ def create(
             if not tabular.is_type_misfit(error):
                 raise
             found = columns_of(connection, table, needed, texts, whole=True)
-            relation = tabular.relation_sql(table, text=texts, whole=True)
+            relation = slice_sql(tabular.relation_sql(table, text=texts, whole=True), [*found.values()], only)
             connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query(found, relation)}")
 
 

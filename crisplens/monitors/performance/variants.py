@@ -113,7 +113,7 @@ def compare_variants(
     Raises `InputError` for settings out of range and statistics that no rows can have.
     """
     rules = settings or VariantSettings()
-    _check_settings(rules)
+    check_variant_settings(rules)
     for variant in (champion, challenger):
         _check_statistics(variant)
     for variant in (champion, challenger):
@@ -176,7 +176,8 @@ def check_split(rows: Sequence[int], shares: Sequence[float], *, level: float = 
     )
 
 
-def _check_settings(settings: VariantSettings) -> None:
+def check_variant_settings(settings: VariantSettings) -> None:
+    """Raise `InputError` naming the setting that is out of range."""
     if not 0 < settings.level < 1:
         raise InputError(f"the level {settings.level:g} is not between 0 and 1", slug="bad-setting")
     least = settings.minimum_effect

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from crisplens.core.errors import InputError
 from crisplens.core.names import nearest
 from crisplens.core.text import count
+from crisplens.monitors.features import source_of
 from crisplens.monitors.model import Profile
 from crisplens.monitors.quality.columns import Column, judge_column
 from crisplens.monitors.quality.model import ColumnConstraint, Constraints, Rule, Violation, Volume
@@ -86,7 +87,8 @@ def _demands_something(constraint: ColumnConstraint) -> bool:
 
 
 def _schema(constraints: Constraints, window: Profile) -> Found:
-    present = dict.fromkeys([*(profile.name for profile in window.columns), *window.other_columns])
+    own = (profile.name for profile in window.columns if not source_of(profile))
+    present = dict.fromkeys([*own, *window.other_columns])
     known = {constraint.column for constraint in constraints.columns}
     extra = [name for name in present if name not in known]
     missing = [

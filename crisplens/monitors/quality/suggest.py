@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from crisplens.monitors import profiles
+from crisplens.monitors.features import source_of
 from crisplens.monitors.model import CategoricalProfile, ColumnProfile, Family, NumericProfile, Profile
 from crisplens.monitors.quality.binomial import upper_bound
 from crisplens.monitors.quality.model import ColumnConstraint, Constraints, Volume
@@ -56,8 +57,9 @@ def suggest(reference: Profile) -> Constraints:
     size, nor for tails that follow a power law: Student's with 3 degrees of freedom breaks its range, which is a
     warning, in 4 of 100 windows of the reference's size.
     """
-    among = max(1, len(reference.columns))
-    columns = [_column(column, among) for column in reference.columns]
+    own = [column for column in reference.columns if not source_of(column)]
+    among = max(1, len(own))
+    columns = [_column(column, among) for column in own]
     # Columns that were not profiled belong to the table, and nothing is known of them.
     columns += [ColumnConstraint(column=name, required=False) for name in reference.other_columns]
     return Constraints(columns=tuple(columns), volume=Volume(least=1))

@@ -8,19 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from crisplens.registry.data.files import Table, open_table
+from crisplens.registry.data.files import ARROW, ARROW_FORMATS, Table, open_table
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 DATABASES = frozenset({"sqlite", "postgresql", "duckdb"})
 
 
 @contextmanager
-def opened_source(location: str) -> Iterator[Table]:
+def opened_source(location: str, *, partial: bool = False) -> Iterator[Table]:
     """The table that a location names: a path, a glob, the URL of an object store, or of a database.
 
     A database's URL ends in `#TABLE`, `#SCHEMA.TABLE` or `#SELECT …`. What is not a local file is read into a folder
-    that goes away at the end. Raises `InputError` for what cannot be read, `RegistryError` when a store or database
-    cannot be reached.
+    that goes away at the end, and so are Arrow files. With `partial`, files that cannot be opened are told in the
+    table's `unreadable`, as long as others can be. Raises `InputError` for what cannot be read, `RegistryError` when
+    a store or database cannot be reached.
     """
     scheme = scheme_of(location)
     if scheme in DATABASES:
@@ -31,17 +32,31 @@ def opened_source(location: str) -> Iterator[Table]:
     elif scheme:
         from crisplens.monitors.sources.object_stores import fetched_files
 
-        with fetched_files(location) as table:
-            yield table
+        with fetched_files(location, partial=partial) as table, _readable(table, partial=partial) as readable:
+            yield readable
     else:
-        yield open_table(location)
+        table = open_table(location, also=ARROW_FORMATS, partial=partial)
+        with _readable(table, partial=partial) as readable:
+            yield readable
 
 
 @contextmanager
-def opened_data(data: Any) -> Iterator[Table]:
+def _readable(table: Table, *, partial: bool) -> Iterator[Table]:
+    """The table in a format that engines read."""
+    if table.format == ARROW:
+        from crisplens.monitors.sources.arrow_files import converted
+
+        with converted(table, partial=partial) as readable:
+            yield readable
+    else:
+        yield table
+
+
+@contextmanager
+def opened_data(data: Any, *, partial: bool = False) -> Iterator[Table]:
     """The table of a location, or of a frame in memory. Raises as `opened_source` does."""
     if isinstance(data, str | os.PathLike):
-        with opened_source(os.fspath(data)) as table:
+        with opened_source(os.fspath(data), partial=partial) as table:
             yield table
     else:
         from crisplens.monitors.sources.frames import spooled_frame

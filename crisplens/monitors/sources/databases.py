@@ -56,7 +56,7 @@ def _copy_duckdb(address: str, what: str, location: str, folder: Path) -> Table:
             f"there is no file {file} (looked from {Path.cwd()})", slug="no-such-file", hint=EXAMPLE
         )
     spool = folder / "rows.parquet"
-    wanted = f"({what})" if _is_query(what) else ".".join(map(quote_name, what.split(".")))
+    wanted = f"({what})" if is_query(what) else ".".join(map(quote_name, what.split(".")))
     try:
         with duckdb.connect(str(file), read_only=True) as connection:
             connection.execute(f"COPY (SELECT * FROM {wanted}) TO {quote_text(str(spool))} (FORMAT parquet)")
@@ -69,7 +69,7 @@ def _copy_rows(address: str, what: str, location: str, folder: Path) -> Table:
     from sqlalchemy import create_engine, event, text
     from sqlalchemy.exc import SQLAlchemyError
 
-    url = _url(address)
+    url = url_of(address)
     spool = folder / "rows.jsonl"
     try:
         engine = create_engine(url)
@@ -83,7 +83,7 @@ def _copy_rows(address: str, what: str, location: str, folder: Path) -> Table:
         event.listen(engine, "connect", lambda opened, _: opened.execute("PRAGMA query_only = ON"))
     try:
         with engine.connect() as connection:
-            query = what if _is_query(what) else f"SELECT * FROM {_quoted(connection, what)}"
+            query = what if is_query(what) else f"SELECT * FROM {_quoted(connection, what)}"
             if url.drivername.startswith("postgresql"):
                 connection.execute(text("SET TRANSACTION READ ONLY"))
             # A colon in the query is no parameter.
@@ -103,7 +103,8 @@ def _copy_rows(address: str, what: str, location: str, folder: Path) -> Table:
     return Table(location, (spool,), "jsonl")
 
 
-def _url(address: str) -> URL:
+def url_of(address: str) -> URL:
+    """The address of a database. Raises `InputError` for one that cannot be read, or that holds a password."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -128,7 +129,8 @@ def _url(address: str) -> URL:
     return url
 
 
-def _is_query(what: str) -> bool:
+def is_query(what: str) -> bool:
+    """Whether a query is named, and not a table."""
     return what.lstrip("( \n\t").casefold().startswith(_QUERIES)
 
 
@@ -175,9 +177,23 @@ def _failure(url: URL, location: str, error: Exception) -> InputError | Registry
     from sqlalchemy.exc import OperationalError
 
     why = str(getattr(error, "orig", None) or error)
+    connection = getattr(getattr(error, "orig", None), "pgconn", None)
+    if getattr(connection, "needs_password", False):
+        return no_password(url, "asks for a password, and there is none")
+    if getattr(connection, "used_password", False) and "password" in why:
+        return no_password(url, "does not take the password that there is")
     if isinstance(error, OperationalError) and not url.drivername.startswith("sqlite"):
         line = next((one.strip() for one in why.splitlines() if one.strip()), "")
         return RegistryError(
             f"{url.host or url.drivername} cannot be reached: {line[:300]}", slug="source-unreached"
         )
     return _not_read(location, why)
+
+
+def no_password(url: URL, what: str) -> RegistryError:
+    """The error for a server that wants another password than there is."""
+    return RegistryError(
+        f"{url.host or url.drivername} {what} for {url.username or 'the user'}",
+        slug="no-credentials",
+        hint="libpq takes it from ~/.pgpass, PGPASSFILE or PGPASSWORD; set one of them where crisplens runs.",
+    )

@@ -8,22 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from crisplens.core.errors import CrisplensError, InputError, RegistryError
-from crisplens.core.remote_store import EXTRAS, REASONS
-from crisplens.registry.data.files import Table, format_of
+from crisplens.core.remote_store import EXTRAS, NO_CREDENTIALS, REASONS
+from crisplens.registry.data.files import ARROW_FORMATS, Table, common_format, openable
 
 MOST_FILES = 10_000
 
 
 @contextmanager
-def fetched_files(location: str) -> Iterator[Table]:
+def fetched_files(location: str, *, partial: bool = False) -> Iterator[Table]:
     """The files of a URL, which may be a pattern, as local files that go away at the end.
 
+    With `partial`, files that are gone or empty are told in the table's `unreadable`, as long as there are others.
     Raises `InputError` for a URL that names no file, or files of different or unknown formats; `RegistryError` when
     the store cannot be reached, or the library for it is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="crisplens-source-") as folder:
         try:
-            yield _fetch(location, Path(folder))
+            yield _fetch(location, Path(folder), partial=partial)
         except CrisplensError:
             raise
         except ImportError as error:
@@ -35,7 +36,7 @@ def fetched_files(location: str) -> Iterator[Table]:
             ) from None
 
 
-def _fetch(location: str, folder: Path) -> Table:
+def _fetch(location: str, folder: Path, *, partial: bool) -> Table:
     import fsspec
 
     try:
@@ -47,22 +48,21 @@ def _fetch(location: str, folder: Path) -> Table:
             raise InputError(
                 f"{location[:200]} matches {len(names):,} files, more than {MOST_FILES:,}", slug="bad-source"
             )
-        formats = {format_of(Path(PurePosixPath(name).name)) for name in names}
-        if len(formats) > 1:
-            raise InputError(
-                f"{location[:200]} names files of different formats: {', '.join(sorted(formats))}",
-                slug="mixed-formats",
-            )
         files = tuple(_place(folder, name, number) for number, name in enumerate(names))
+        kind = common_format(location[:200], files, also=ARROW_FORMATS)
         for name, file in zip(names, files, strict=True):
-            system.get_file(name, str(file))
-    except CrisplensError:
-        raise
-    except ImportError:
+            try:
+                system.get_file(name, str(file))
+            except FileNotFoundError:
+                # It went after it was listed; opening it tells.
+                if not partial or len(names) == 1:
+                    raise
+    except (CrisplensError, ImportError):
         raise
     except Exception as error:
         raise _failure(location, error) from None
-    return Table(location, files, formats.pop())
+    good, bad = openable(files, partial=partial)
+    return Table(location, good, kind, unreadable=bad)
 
 
 def _place(folder: Path, name: str, number: int) -> Path:
@@ -77,8 +77,7 @@ def _failure(location: str, error: Exception) -> CrisplensError:
     if isinstance(error, FileNotFoundError):
         return InputError(f"there is no file {location[:200]}", slug="no-such-file")
     # A library's own message may hold a URL with a key.
-    why, hint = next(
-        (REASONS[one.__name__] for one in type(error).__mro__ if one.__name__ in REASONS),
-        (f"it failed ({kind})", "Check the URL, the network and the credentials."),
-    )
-    return RegistryError(f"{location[:200]} cannot be read: {why}", slug="source-unreached", hint=hint)
+    reason = next((REASONS[one.__name__] for one in type(error).__mro__ if one.__name__ in REASONS), None)
+    why, hint = reason or (f"it failed ({kind})", "Check the URL, the network and the credentials.")
+    slug = "no-credentials" if reason is NO_CREDENTIALS else "source-unreached"
+    return RegistryError(f"{location[:200]} cannot be read: {why}", slug=slug, hint=hint)

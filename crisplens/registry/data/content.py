@@ -33,7 +33,7 @@ def digest_location(location: str) -> Bytes:
 
 def digest_table(table: Table) -> Bytes:
     """Digest the files of a table."""
-    return _digest(table.files, table.pattern)
+    return _digest(table.originals or table.files, table.pattern)
 
 
 def read_content(location: str) -> Content:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 
 from crisplens.core.canonical import unreadable
 from crisplens.core.errors import InputError
-from crisplens.registry.data.csv_files import csv_options, quote_name, quote_text, read_header
+from crisplens.registry.data.csv_files import (
+    MOST_LINE_BYTES,
+    csv_options,
+    quote_name,
+    quote_text,
+    read_header,
+)
 from crisplens.registry.data.files import WITH_HEADER, Table, escape_glob, not_utf8, open_table
 
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ __all__ = [
     "Column",
     "Table",
     "TableDescription",
+    "check_duplicates",
     "connect",
     "describe_table",
     "duckdb_errors",
@@ -43,6 +50,9 @@ __all__ = [
 MOST_OBJECT_BYTES = 16 << 20
 # Types that a CSV is read as in one way only; dates and times also need a format, which is guessed with them.
 PLAIN_TYPES = frozenset({"BIGINT", "BOOLEAN", "DOUBLE", "VARCHAR"})
+
+
+_KIND = re.compile(r"^(?:\w+ )*Error: ")
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,7 @@ def expected_columns(table: Table, types: Mapping[str, str]) -> tuple[Column, ..
     ):
         return ()
     names = read_header(table.files[0])[0]
-    _check_duplicates(table, names)
+    check_duplicates(table.pattern, names)
     return tuple(Column(name=name, type=types.get(name, "VARCHAR")) for name in names)
 
 
@@ -164,10 +174,14 @@ def table_columns(
     rows = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     for file in table.files:
         if table.format == "parquet":
-            _check_duplicates(table, _parquet_names(connection, file))
+            check_duplicates(_where(table, file), _parquet_names(connection, file))
         elif table.format in WITH_HEADER:
-            _check_duplicates(table, read_header(file)[0])
+            check_duplicates(_where(table, file), read_header(file)[0])
     return tuple(Column(name=str(name), type=str(kind)) for name, kind, *_ in rows)
+
+
+def _where(table: Table, file: Path) -> object:
+    return table.pattern if len(table.files) == 1 else file
 
 
 def is_type_misfit(error: Exception) -> bool:
@@ -203,14 +217,15 @@ def _parquet_names(connection: DuckDBPyConnection, file: Path) -> list[str]:
     return names
 
 
-def _check_duplicates(table: Table, names: Sequence[str]) -> None:
+def check_duplicates(where: object, names: Iterable[str]) -> None:
+    """Raise `InputError` when a column name stands twice; upper and lower case are one."""
     seen: dict[str, str] = {}
     for name in filter(None, names):
         first = seen.get(name.casefold())
         if first is not None:
             both = f"{first!r} twice" if first == name else f"{first!r} and {name!r}"
             raise InputError(
-                f"{table.pattern} has the column {both}",
+                f"{where} has the column {both}",
                 slug="duplicate-columns",
                 hint="Column names must differ by more than upper and lower case.",
             )
@@ -221,7 +236,9 @@ def _explain(table: Table, error: Exception) -> InputError:
     text = str(error)
     if table.format in WITH_HEADER and "dialect" in text:
         text = _reread_as_text(table) or text
-    named = re.search(r"^\s*file = (.+)$", text, re.MULTILINE) or re.search(r'[Ff]ile "(.+?)"', text)
+    named = re.search(r"^\s*file = (.+)$", text, re.MULTILINE) or re.search(
+        r"""[Ff]ile ["'](.+?)["']""", text
+    )
     line = re.search(r"CSV Error on Line: (\d+)", text)
     where = named.group(1) if named and len(table.files) > 1 else table.pattern
     where += f", line {line.group(1)}" if line else ""
@@ -235,7 +252,17 @@ def _explain(table: Table, error: Exception) -> InputError:
         return InputError(message, slug="ragged-csv", hint="Every row must have all fields; none was kept.")
     if "unterminated quote" in text:
         return InputError(f"{where}: a quoted value does not end", slug="ragged-csv")
-    return unreadable(where, _first_line(text, skip_prefix=bool(line)))
+    if "No magic bytes" in text:
+        return unreadable(where, "it is no Parquet file, or was not written to its end")
+    longest = re.search(r"Maximum line size of \d+ bytes exceeded", text)
+    if longest or "Parallel CSV Reader" in text:
+        return unreadable(where, f"a line is longer than {MOST_LINE_BYTES:,} bytes")
+    misfit = re.search(r'Error when converting column "(.+?)"\..* to \'(\w+)\'', text)
+    if misfit:
+        return unreadable(where, f"a value of column {misfit[1]!r} does not read as {misfit[2]}")
+    if line:
+        return unreadable(where, "a row does not fit the others")
+    return unreadable(where, _first_line(text))
 
 
 def _explain_json(where: str, text: str) -> InputError:
@@ -274,8 +301,7 @@ def _reread_as_text(table: Table) -> str:
     return ""
 
 
-def _first_line(text: str, *, skip_prefix: bool) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # The line after "CSV Error on Line" repeats the row itself, which must not get into messages and logs.
-    lines = [line for line in lines if not line.startswith("Original Line:")]
-    return (lines[1] if skip_prefix and len(lines) > 1 else lines[0])[:200] if lines else "unknown reason"
+def _first_line(text: str) -> str:
+    lines = (line.strip() for line in text.splitlines() if line.strip())
+    # What comes after the first line may repeat a row, which must not get into messages and logs.
+    return _KIND.sub("", next(lines, "unknown reason"))[:200]

@@ -1,4 +1,6 @@
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -7,7 +9,7 @@ from crisplens.core.errors import CrisplensError, InputError
 from crisplens.monitors import profiles
 from crisplens.monitors.engines.by_name import get_engine
 from crisplens.monitors.engines.duckdb_engine import profile_current, profile_reference
-from crisplens.monitors.engines.interface import Reference, Rows
+from crisplens.monitors.engines.interface import Reference, Rows, TimeSlice
 from crisplens.monitors.model import (
     CategoricalProfile,
     CheckResult,
@@ -50,6 +52,18 @@ def check(reference: str, current: str, **settings) -> CheckResult:
 
 def of(result: CheckResult, name: str):
     return next(column for column in result.columns if column.column == name)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_times_without_a_zone_are_those_of_the_window_s_zone(ending, zone, monkeypatch):
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    rows = "SELECT i AS n, TIMESTAMP '2026-03-01' + INTERVAL 1 HOUR * i AS at FROM range({n}) t(i)"
+    table = open_table(make(f"hours.{ending}", rows, n=96))
+    midnight = datetime(2026, 3, 3, tzinfo=ZoneInfo(zone))
+    only = TimeSlice("at", midnight, midnight + timedelta(days=1), zone)
+    found = profile_current(table, profile_reference(table, ["n"]), only=only)
+    assert (found.rows, found.columns[0].minimum, found.columns[0].maximum) == (24, 48.0, 71.0)
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
@@ -177,13 +191,11 @@ def test_a_column_that_the_reference_has_no_values_of():
     assert result.verdict is Verdict.NO_DRIFT
 
 
-def test_dates_and_identifiers_are_unsupported_and_say_so():
-    query = (
-        "SELECT DATE '2020-01-01' + i::INTEGER AS day, 'id' || i AS id, [i] AS many, i FROM range({n}) t(i)"
-    )
+def test_times_of_day_and_identifiers_are_unsupported_and_say_so():
+    query = "SELECT TIME '10:00' AS clock, 'id' || i AS id, [i] AS many, i FROM range({n}) t(i)"
     result = check(make("r.parquet", query), make("c.parquet", query))
-    assert [of(result, name).verdict for name in ("day", "id", "many")] == [Verdict.UNSUPPORTED] * 3
-    assert "DATE" in of(result, "day").reason
+    assert [of(result, name).verdict for name in ("clock", "id", "many")] == [Verdict.UNSUPPORTED] * 3
+    assert "TIME" in of(result, "clock").reason
     assert "identifiers" in of(result, "id").reason
 
 
@@ -318,7 +330,7 @@ def test_numbers_without_a_finite_variance_are_unsupported(n):
 
 
 def test_a_profile_survives_json():
-    query = ROWS.replace("SELECT", "SELECT DATE '2020-01-01' AS d,")
+    query = ROWS.replace("SELECT", "SELECT TIME '10:00' AS d,")
     profile = profile_reference(open_table(make("r.parquet", query)))
     assert msgspec.json.decode(msgspec.json.encode(profile), type=Profile) == profile
     assert any(isinstance(column, OtherProfile) for column in profile.columns)

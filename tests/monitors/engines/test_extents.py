@@ -53,3 +53,25 @@ def test_a_column_without_times_is_refused(table: Table) -> None:
         extents.first_time(table, "a", "UTC")
     with pytest.raises(InputError, match="att"):
         extents.newest_time(Rows(table), "att")
+
+
+def test_rows_are_not_counted_without_a_file(table: Table) -> None:
+    table.files[0].with_name("more.csv").write_bytes(b"")
+    part = open_table(str(table.files[0].with_name("*.csv")), partial=True)
+    with pytest.raises(InputError, match=r"cannot be counted: more\.csv is empty"):
+        extents.count_rows(part)
+    assert extents.first_time(part, "at", "UTC") == datetime(2031, 3, 1, tzinfo=UTC)
+
+
+def test_a_file_that_cannot_be_read_hides_no_other_s_times(table: Table) -> None:
+    table.files[0].with_name("more.csv").write_text("at,a\n1\n", encoding="utf-8")
+    both = open_table(str(table.files[0].with_name("*.csv")))
+    assert extents.first_time(both, "at", "UTC") == datetime(2031, 3, 1, tzinfo=UTC)
+
+
+def test_no_rows_have_no_first_time_and_rows_without_any_are_minded(table: Table) -> None:
+    table.files[0].write_text("at,a\n", encoding="utf-8")
+    assert extents.first_time(open_table(str(table.files[0])), "at", "UTC") is None
+    table.files[0].write_text("at,a\n,1\n,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no row of 2 has a time"):
+        extents.first_time(open_table(str(table.files[0])), "at", "UTC")

@@ -39,14 +39,14 @@ EMAIL = EmailSettings(to=("ana@example.org",), sender="crisplens@example.org", h
 
 def nasty(text: str) -> Notice:
     """A notice with the same text everywhere, not tidied by `make_notice`."""
-    fields = ("project", "monitor", "model", "subject", "summary", "next")
+    fields = ("project", "monitor", "model", "subject", "incident", "summary", "next")
     return changed(a_notice(), **dict.fromkeys(fields, text))
 
 
 def test_the_json_body_is_documented_and_stable() -> None:
     notice = a_notice()
     assert json_body(notice).decode() == (
-        '{"data":{"id":"' + notice.id + '","model":"churn-gbm","monitor":"nightly",'
+        '{"data":{"id":"' + notice.id + '","incident":"","model":"churn-gbm","monitor":"nightly",'
         '"next":"crisplens incident show incident-1","project":"churn","severity":"warning",'
         '"subject":"incident-1","summary":"2 of 3 compared columns drift (tenure, spend)."},'
         f'"timestamp":"{AT}","type":"incident.opened"}}'

@@ -32,7 +32,7 @@ def test_a_window_waits_until_enough_is_labelled_or_its_deadline_passes(labelled
 
 def test_the_reason_gives_the_numbers():
     assert decide(40).reason == (
-        "40 of 100 predictions are labelled (0.4; 0.95 are wanted); waiting until 2026-03-02T12:00:00+00:00."
+        "40 of 100 predictions are labelled (0.4; 0.95 are wanted); waiting until 2026-03-02 12:00 UTC."
     )
 
 

@@ -210,3 +210,28 @@ def test_a_monitor_takes_a_frame(registry: Registry, files: Files) -> None:
     registry.monitor.add("live", model="churn-gbm", reference=reference, current="none.csv")
     found = registry.monitor.run("live", current=pd.read_csv(reference)).check
     assert (found.result.verdict, found.window.location) == ("no-drift", "a frame in memory")
+
+
+def test_objects_that_are_empty_or_go_meanwhile_are_told_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    for name, content in (("a", b"a,b\n1,x\n"), ("b", b""), ("c", b"a,b\n2,y\n")):
+        store.pipe_file(f"/parts/{name}.csv", content)
+    with pytest.raises(InputError, match=r"b\.csv is empty"):
+        described("memory://parts/*.csv")
+    get = type(store).get_file
+
+    def late(self: Any, remote: str, *given: Any, **options: Any) -> Any:
+        if remote.endswith("c.csv"):
+            raise FileNotFoundError(remote)
+        return get(self, remote, *given, **options)
+
+    monkeypatch.setattr(type(store), "get_file", late)
+    with opened_source("memory://parts/*.csv", partial=True) as table:
+        assert [file.name for file in table.files] == ["a.csv"]
+        assert [one.file.name for one in table.unreadable] == ["b.csv", "c.csv"]
+    with pytest.raises(InputError, match="no file"):
+        described("memory://parts/c.csv")

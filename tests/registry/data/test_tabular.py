@@ -1,4 +1,5 @@
 import gzip
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from crisplens.registry.data.tabular import (
     Column,
     connect,
     describe_table,
+    duckdb_errors,
     open_table,
     quote_name,
     quote_text,
@@ -260,3 +262,77 @@ def test_what_is_no_line_of_json_is_told_without_the_row(content, slug, words):
     assert error.slug == slug
     assert words in error.message
     assert "secret" not in error.message
+
+
+@pytest.mark.parametrize("name", ["long.csv", "long.csv.gz"])
+def test_a_last_line_that_duckdb_would_overlook_is_an_error(name):
+    lines, long = b"a,b\n1,x\n" + b"2,y\n" * 40, b"3," + b"z" * 33_000_000
+    for content, fits in (
+        (lines + long, False),
+        (lines + long + b"\n", False),
+        (b"a,b\n" + b"1,x\n" * 9_000_000, True),
+    ):
+        write(name, gzip.compress(content, 1) if name.endswith("z") else content)
+        if fits:
+            assert read_header(Path(name))[0] == ("a", "b")
+        else:
+            assert "its last line" in error_of(name).message
+    Path(name).unlink()
+
+
+@pytest.mark.parametrize("tail", [b"", b"\n", b"\r\n"])
+def test_a_last_line_as_long_as_a_line_may_be_is_one(tail):
+    content = b"a,b\n" + b"1,x\n" * 9_000_000 + b"2," + b"y" * 1_900_000 + tail
+    write("long.csv.gz", gzip.compress(content, 1))
+    assert read_header(Path("long.csv.gz"))[0] == ("a", "b")
+    write("long.csv", content)
+    assert read_header(Path("long.csv"))[0] == ("a", "b")
+    Path("long.csv").unlink()
+
+
+def test_a_header_that_never_ends_is_not_read_to_its_end():
+    write("wide.csv", b"a" * 3_000_000)
+    assert "line 1 cannot be read: it is longer than" in error_of("wide.csv").message
+
+
+def test_what_a_pattern_matches_besides_files_is_not_passed_over():
+    write("data-1.csv", "a\n1\n")
+    for name, make in (
+        ("data-2.csv", lambda path: path.symlink_to("nowhere")),
+        ("data-3.csv", os.mkfifo),
+        ("data-4.csv", Path.mkdir),
+    ):
+        make(Path(name))
+        assert name in error_of("data-*.csv").message
+        table = open_table("data-*.csv", partial=True)
+        assert [one.file.name for one in table.unreadable] == [name]
+        assert name in table.unreadable[0].reason
+        Path(name).rmdir() if Path(name).is_dir() else Path(name).unlink()
+
+
+def test_folders_that_are_passed_through_are_no_data():
+    Path("data").mkdir()
+    Path("data/day.parquet").mkdir()
+    write_parquet("data/day.parquet/part.parquet", "SELECT 1 AS a")
+    Path("data/notes").mkdir()
+    assert [file.name for file in open_table("data/**/*.parquet").files] == ["part.parquet"]
+    write("data/one.csv", "a\n1\n")
+    Path("data/day.parquet").rename("elsewhere")
+    assert [file.name for file in open_table("data/*").files] == ["one.csv"]
+
+
+def test_values_are_not_in_messages_about_types():
+    write("p1.csv", "a\n" + "1.5\n" * 30)
+    write("p2.csv", "a\n" + "secret\n" * 30)
+    with pytest.raises(InputError) as caught, duckdb_errors(open_table("p2.csv")):
+        connect().execute("SELECT * FROM read_csv('p2.csv', columns={'a': 'DOUBLE'}, header=true)").fetchall()
+    assert (
+        caught.value.message == "p2.csv, line 2 cannot be read: a value of column 'a' does not read as DOUBLE"
+    )
+
+
+def test_a_cut_off_parquet_file_among_many_is_named():
+    write_parquet("p1.parquet", "SELECT 1 AS a")
+    write("p2.parquet", Path("p1.parquet").read_bytes()[:-4])
+    message = error_of("p*.parquet").message
+    assert message.endswith("p2.parquet cannot be read: it is no Parquet file, or was not written to its end")

@@ -1,0 +1,259 @@
+"""Use cases that put a model's performance under watch: measured or estimated, variant by variant, and by its KPI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from crisplens.core.errors import InputError
+from crisplens.core.work import UnitOfWork
+from crisplens.ledger.service import append
+from crisplens.monitors import settings as options
+from crisplens.monitors.adding import check_new, keep_reference, measure_reference_of, plan_running
+from crisplens.monitors.engines.by_name import DEFAULT_ENGINE
+from crisplens.monitors.events import MonitorAdded
+from crisplens.monitors.incidents.model import Response
+from crisplens.monitors.model import CheckSettings
+from crisplens.monitors.performance.plans import (
+    PERFORMANCE_MEDIA_TYPE,
+    KpiPlan,
+    Plan,
+    VariantPlan,
+    make_plan,
+)
+from crisplens.monitors.performance.variants import VariantSettings, check_variant_settings
+from crisplens.monitors.queries import Monitor, get_monitor
+from crisplens.monitors.schedules.model import parse_schedule
+from crisplens.monitors.schedules.windows import WholeRule
+from crisplens.monitors.states import Window
+from crisplens.monitors.streaming.model import is_pushed
+from crisplens.registry.value.queries import get_kpi
+
+
+def add_performance_monitor(
+    work: UnitOfWork,
+    name: str,
+    *,
+    model: str,
+    reference: str | os.PathLike[str],
+    current: str,
+    task: str,
+    label: str,
+    score: str | None = None,
+    predicted: str | None = None,
+    positive: str | None = None,
+    cut: float = 0.5,
+    metrics: Sequence[str] = (),
+    thresholds: Mapping[str, float] | None = None,
+    tolerance: float = 0.05,
+    level: float = 0.05,
+    minimum_rows: int = 100,
+    persistence: str | None = None,
+    labels: str = "",
+    key: Sequence[str] = (),
+    coverage: float = 0.95,
+    labels_within: str = "30d",
+    segments: Sequence[Sequence[str]] = (),
+    groups: Sequence[str] = (),
+    estimated: bool = False,
+    estimate_by: Sequence[str] = (),
+    window: str = "whole",
+    window_every: str | None = None,
+    time_column: str = "",
+    lateness: str = "0s",
+    schedule: str | None = None,
+    zone: str = "UTC",
+    trigger: str = "automatic",
+    cool_down: int = 0,
+    owner: str = "",
+    escalate_to: str = "",
+    escalate_after: int = 24,
+) -> Monitor:
+    """Watch how well a model does: measured with labels, which may come late, or estimated without them.
+
+    `reference` holds labelled predictions. A window is degraded when a metric's whole interval is beyond its limit:
+    the one in `thresholds`, else that of the reference worsened by `tolerance`, a share of it. `PerformancePlan` says
+    what is measured; `task` is binary, multiclass or regression, and a `score` of at least `cut` is positive unless
+    `predicted` names the classes. The rest is as in `add_monitor`, and so is what is raised.
+    """
+    run = plan_running(window, window_every, time_column, lateness, schedule, zone)
+    settings = options.check_settings(
+        thresholds=thresholds,
+        tolerance=tolerance,
+        level=level,
+        minimum_rows=minimum_rows,
+        persistence=persistence,
+        comes_alone=run.comes_alone,
+    )
+    if is_pushed(current):
+        raise InputError(
+            "performance is measured on rows, and of pushed ones only the profile is kept", slug="not-pushed"
+        )
+    plan = make_plan(
+        task=task,
+        label=label,
+        score=score,
+        predicted=predicted,
+        positive=positive,
+        cut=cut,
+        judged=metrics,
+        limits=settings.thresholds,
+        labels=labels,
+        key=key,
+        coverage=coverage,
+        labels_within=labels_within,
+        segments=segments,
+        groups=groups,
+        estimated=estimated,
+        estimate_by=estimate_by,
+    )
+    response = options.check_response(
+        trigger=trigger,
+        cool_down=cool_down,
+        owner=owner,
+        escalate_to=escalate_to,
+        escalate_after=escalate_after,
+    )
+    looked_at, baseline = measure_reference_of(os.fspath(reference), plan)
+    check_new(work, name, model)
+    kept = keep_reference(work, name, msgspec.json.encode(baseline), PERFORMANCE_MEDIA_TYPE)
+    event = MonitorAdded(
+        name=name,
+        model=model,
+        reference=looked_at,
+        reference_profile=kept,
+        plan=plan,
+        succeeds=None,
+        current=current,
+        engine=DEFAULT_ENGINE,
+        settings=settings,
+        constraints=None,
+        windows=run.windows,
+        time_column=time_column,
+        schedule=run.schedule,
+        response=response,
+    )
+    append(work, event)
+    return get_monitor(work.session, work.project, name)
+
+
+def add_variants_monitor(
+    work: UnitOfWork,
+    name: str,
+    *,
+    model: str,
+    current: str,
+    variant: str,
+    champion: str,
+    challenger: str,
+    outcome: str,
+    higher_is_better: bool = True,
+    minimum_effect: float | None = None,
+    planned_rows: int = 10_000,
+    share: float | None = None,
+    level: float = 0.05,
+    minimum_rows: int = 100,
+    schedule: str | None = None,
+    zone: str = "UTC",
+    trigger: str = "never",
+    owner: str = "",
+    escalate_to: str = "",
+    escalate_after: int = 24,
+) -> Monitor:
+    """Compare two variants of a model by all rows so far, at every look, however many there are.
+
+    `VariantPlan` and `VariantSettings` say how; the chance that equal variants are ever said to differ is `level`. A
+    challenger that does worse is an alarm. Raises `InputError` for settings out of range, and as `add_monitor`.
+    """
+    settings = options.check_settings(level=level, minimum_rows=minimum_rows)
+    if share is not None and not 0 < share < 1:
+        raise InputError(f"the share {share:g} is not between 0 and 1", slug="bad-setting")
+    if champion == challenger:
+        raise InputError("a variant is not compared with itself", slug="bad-setting")
+    plan = VariantPlan(
+        variant=variant,
+        champion=champion,
+        challenger=challenger,
+        outcome=outcome,
+        higher_is_better=higher_is_better,
+        minimum_effect=minimum_effect,
+        planned_rows=planned_rows,
+        share=share,
+    )
+    check_variant_settings(
+        VariantSettings(
+            level=level, minimum_effect=minimum_effect, planned_rows=planned_rows, minimum_rows=minimum_rows
+        )
+    )
+    response = options.check_response(
+        trigger=trigger, owner=owner, escalate_to=escalate_to, escalate_after=escalate_after
+    )
+    return _add_without_reference(work, name, model, plan, settings, response, current, schedule, zone)
+
+
+def add_kpi_monitor(
+    work: UnitOfWork,
+    name: str,
+    *,
+    model: str,
+    kpi: str,
+    persistence: str | None = None,
+    schedule: str | None = None,
+    zone: str = "UTC",
+    trigger: str = "ask",
+    cool_down: int = 0,
+    owner: str = "",
+    escalate_to: str = "",
+    escalate_after: int = 24,
+) -> Monitor:
+    """Hold what is observed of a KPI against its target; missed in K/N of the newest (`persistence`), it is an alarm.
+
+    Raises `InputError` for a KPI that is not set, and as `add_monitor`.
+    """
+    settings = options.check_settings(persistence=persistence, comes_alone=persistence is None)
+    get_kpi(work.session, work.project, kpi)
+    response = options.check_response(
+        trigger=trigger,
+        cool_down=cool_down,
+        owner=owner,
+        escalate_to=escalate_to,
+        escalate_after=escalate_after,
+    )
+    current = f"observations of {kpi}"
+    return _add_without_reference(
+        work, name, model, KpiPlan(kpi=kpi), settings, response, current, schedule, zone
+    )
+
+
+def _add_without_reference(
+    work: UnitOfWork,
+    name: str,
+    model: str,
+    plan: Plan,
+    settings: CheckSettings,
+    response: Response,
+    current: str,
+    schedule: str | None,
+    zone: str,
+) -> Monitor:
+    check_new(work, name, model)
+    event = MonitorAdded(
+        name=name,
+        model=model,
+        reference=Window(location="", digest="", size=0, files=0, rows=0),
+        reference_profile="",
+        plan=plan,
+        succeeds=None,
+        current=current,
+        engine=DEFAULT_ENGINE,
+        settings=settings,
+        constraints=None,
+        windows=WholeRule(),
+        time_column="",
+        schedule=parse_schedule(schedule, zone=zone) if schedule else None,
+        response=response,
+    )
+    append(work, event)
+    return get_monitor(work.session, work.project, name)
