@@ -1,4 +1,4 @@
-"""Drift over time: each monitor's checks in their order, and its columns over them."""
+"""Monitors over time: each one's checks in their order, and its columns or metrics over them."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _rule(settings: CheckSettings) -> str:
 
 def _response(response: Response) -> str:
     drift = {
-        "automatic": "drift raises a retraining trigger",
+        "automatic": "an alarm raises a retraining trigger",
         "ask": "a person decides whether to retrain",
         "never": "no retraining is asked for",
     }[response.trigger]

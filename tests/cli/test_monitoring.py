@@ -212,6 +212,11 @@ def test_performance_is_told_by_metric(run: Run) -> None:
     worse = tell(run, "monitor run quality --current worse.csv --fail-on drift", code=1)
     assert "degraded. roc_auc is 0.5" in worse
     assert "incident-2 is open" in worse
+    tell(run, "report audit --output report.html")
+    report = Path("report.html").read_text("utf-8")
+    assert "Metrics in check-3, the latest check" in report
+    assert "what is degraded in the latest check stands first" in report
+    assert "roc_auc is compared between groups by region" in report
     refuse(run, f"{add} --score score", "--label")
     refuse(run, f"{add} --label churned --score score --threshold auc=1", "auc")
     refuse(run, f"{add} --label churned --score score --threshold roc_auc", "METRIC=NUMBER")

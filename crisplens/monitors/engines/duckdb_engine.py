@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.monitors import features, profiles, scores
-from crisplens.monitors.engines import _columns, _features, _sql, _wide
+from crisplens.monitors.engines import _columns, _comparing, _features, _sql, _wide
 from crisplens.monitors.engines._reading import each_column, opened
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice
 from crisplens.monitors.model import (
@@ -53,24 +53,13 @@ class DuckdbEngine:
         settings = features.resolved(settings, reference.profile)
         window = profile_rows(current, reference.profile, watched)
         pairs, checks = _columns.pair_up(reference.profile, window, watched, settings)
-        scored = _scored(pairs, settings)
+        scored = _comparing.scored(pairs, settings)
         if settings.exact:
             scored |= _scored_exactly(pairs, scored, reference.table, current)
         for source in features.classified(reference.profile, settings):
             if source.column in watched and source.column not in checks:
                 checks[source.column] = _classify(source, reference, current, settings)
-        for name, (method, score) in scored.items():
-            pair = pairs[name]
-            threshold = settings.thresholds.get(name, scores.METHODS[method].threshold)
-            checks[name] = _columns.scored(
-                name,
-                pair,
-                method=method,
-                score=score.value,
-                threshold=threshold,
-                drift=scores.METHODS[method].drifts(score.value, threshold),
-                approximate=score.approximate,
-            )
+        checks |= _comparing.told(pairs, scored, settings)
         result = _columns.result(self.name, reference.profile, window, watched, pairs, checks, settings)
         return EngineResult(check=result, current_profile=window)
 
@@ -108,17 +97,6 @@ def _classify(
         f"0.5 is guessing, and above {shown:.3g} is drift.",
         approximate=found.sampled,
     )
-
-
-def _scored(
-    pairs: Mapping[str, _columns.Pair], settings: CheckSettings
-) -> dict[str, tuple[str, scores.Score]]:
-    found = {}
-    for name, pair in pairs.items():
-        distinct = scores.distinct_values(pair.reference, pair.current)
-        method = settings.methods.get(name) or scores.default_method(pair.reference, distinct)
-        found[name] = (method, scores.score(pair.reference, pair.current, method))
-    return found
 
 
 def _scored_exactly(
