@@ -107,8 +107,10 @@ def test_an_interrupted_copy_goes_on_where_it_was(story: Registry, target: Engin
 
 
 SLOW = """
-import sys, time, crisplens
+import signal, sys, time, crisplens
 from crisplens.transfer import copies
+# A shell lets what it runs in the background ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 copies.BATCH = 1
 crisplens.copy_registry(sys.argv[1], sys.argv[2], progress=lambda *_: time.sleep(0.05))
 """
