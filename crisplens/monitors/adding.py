@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
 from crisplens.core.work import UnitOfWork
-from crisplens.monitors.performance.plans import PerformanceBaseline, PerformancePlan
-from crisplens.monitors.queries import list_monitors
+from crisplens.ledger.service import append
+from crisplens.monitors.engines.by_name import DEFAULT_ENGINE
+from crisplens.monitors.events import MonitorAdded
+from crisplens.monitors.incidents.model import Response
+from crisplens.monitors.model import CheckSettings
+from crisplens.monitors.performance.plans import PerformanceBaseline, PerformancePlan, Plan
+from crisplens.monitors.queries import Monitor, get_monitor, list_monitors
 from crisplens.monitors.schedules.model import Schedule, parse_schedule
 from crisplens.monitors.schedules.windows import TimeRule, Unit, WholeRule, WindowRule, parse_window_rule
 from crisplens.monitors.sources.by_location import opened_source
@@ -18,13 +23,17 @@ from crisplens.registry.evidence.service import add_evidence_bytes
 from crisplens.registry.models.queries import check_model
 from crisplens.registry.projects.queries import get_project
 
+# What a monitor has that compares with nothing that was before.
+NO_REFERENCE = Window(location="", digest="", size=0, files=0, rows=0)
+
 
 @dataclass(frozen=True)
 class Running:
-    """How a monitor is run: its windows and its schedule."""
+    """How a monitor is run: its windows, over which column if they are of time, and its schedule."""
 
     windows: WindowRule
     schedule: Schedule | None
+    time_column: str = ""
 
     @property
     def comes_alone(self) -> bool:
@@ -37,7 +46,49 @@ def plan_running(
 ) -> Running:
     """Windows and schedule as they are given. Raises `InputError` for what cannot be read or does not fit."""
     windows = _windows(window, step, column, lateness, zone)
-    return Running(windows, parse_schedule(schedule, zone=zone) if schedule else None)
+    return Running(windows, parse_schedule(schedule, zone=zone) if schedule else None, column)
+
+
+def whole_running(schedule: str | None, zone: str) -> Running:
+    """All data as one window, on a schedule if one is given. Raises `InputError` for one that cannot be read."""
+    return Running(WholeRule(), parse_schedule(schedule, zone=zone) if schedule else None)
+
+
+def begin(
+    work: UnitOfWork,
+    name: str,
+    *,
+    model: str,
+    current: str,
+    run: Running,
+    settings: CheckSettings,
+    response: Response,
+    reference: Window = NO_REFERENCE,
+    reference_profile: str = "",
+    plan: Plan | None = None,
+    engine: str = DEFAULT_ENGINE,
+    constraints: str | None = None,
+    succeeds: str | None = None,
+) -> Monitor:
+    """Record that a monitor watches from now on; `reference_profile` and `constraints` are evidence digests."""
+    event = MonitorAdded(
+        name=name,
+        model=model,
+        reference=reference,
+        reference_profile=reference_profile,
+        plan=plan,
+        succeeds=succeeds,
+        current=current,
+        engine=engine,
+        settings=settings,
+        constraints=constraints,
+        windows=run.windows,
+        time_column=run.time_column,
+        schedule=run.schedule,
+        response=response,
+    )
+    append(work, event)
+    return get_monitor(work.session, work.project, name)
 
 
 def check_new(work: UnitOfWork, name: str, model: str) -> None:

@@ -14,6 +14,8 @@ from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.monitors import settings as options
 from crisplens.monitors.adding import (
+    Running,
+    begin,
     check_new,
     keep_reference,
     measure_reference_of,
@@ -23,7 +25,6 @@ from crisplens.monitors.adding import (
 from crisplens.monitors.engines.by_name import DEFAULT_ENGINE, PUSHED_DOWN, get_engine, reads_reference_rows
 from crisplens.monitors.engines.interface import Engine
 from crisplens.monitors.events import (
-    MonitorAdded,
     MonitorChanged,
     MonitorMuted,
     MonitorRetired,
@@ -126,24 +127,19 @@ def add_monitor(
     looked_at, profile = _profile_reference(os.fspath(reference), settings, get_engine(engine))
     check_new(work, name, model)
     kept = keep_reference(work, name, msgspec.json.encode(profile), PROFILE_MEDIA_TYPE)
-    event = MonitorAdded(
-        name=name,
+    return begin(
+        work,
+        name,
         model=model,
+        current=current,
+        run=run,
+        settings=settings,
+        response=response,
         reference=looked_at,
         reference_profile=kept,
-        plan=None,
-        succeeds=None,
-        current=current,
         engine=engine,
-        settings=settings,
         constraints=_keep_constraints(work, name, constraints, profile),
-        windows=run.windows,
-        time_column=time_column,
-        schedule=run.schedule,
-        response=response,
     )
-    append(work, event)
-    return get_monitor(work.session, work.project, name)
 
 
 def change_monitor(
@@ -274,16 +270,23 @@ def renew_monitor(
         raise InputError(f"{name} compares with no reference", slug="bad-choice")
     check_new(work, to, monitor.model)
     kept = keep_reference(work, to, msgspec.json.encode(content), media_type)
-    same = {field: getattr(monitor, field) for field in _RENEWED}
-    append(work, MonitorAdded(name=to, reference=looked_at, reference_profile=kept, succeeds=name, **same))
+    renewed = begin(
+        work,
+        to,
+        model=monitor.model,
+        current=monitor.current,
+        run=Running(monitor.windows, monitor.schedule, monitor.time_column),
+        settings=monitor.settings,
+        response=monitor.response,
+        reference=looked_at,
+        reference_profile=kept,
+        plan=monitor.plan,
+        engine=monitor.engine,
+        constraints=monitor.constraints,
+        succeeds=name,
+    )
     append(work, MonitorRetired(name=name, reason=check_text("the reason", reason)))
-    return get_monitor(work.session, work.project, to)
-
-
-_RENEWED = (
-    *("model", "plan", "current", "engine", "settings", "constraints"),
-    *("windows", "time_column", "schedule", "response"),
-)
+    return renewed
 
 
 def mute_monitor(work: UnitOfWork, name: str, *, until: str, reason: str, start: str | None = None) -> Mute:

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from crisplens.api import Registry
-from crisplens.core import clock
 from crisplens.core.errors import InputError
 from tests.conftest import BO, Files, assert_refused
+from tests.monitors.conftest import START, Clock
 
 pytestmark = pytest.mark.stored
-
-START = datetime(2031, 3, 1, tzinfo=UTC)
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def move(self, **by: float) -> None:
-        """Let time pass."""
-        self.moment += timedelta(**by)
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of every command."""
-    stopped = Clock()
-    monkeypatch.setattr(clock, "now", stopped)
-    return stopped
 
 
 @pytest.fixture

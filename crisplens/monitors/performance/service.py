@@ -9,25 +9,23 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.core.work import UnitOfWork
-from crisplens.ledger.service import append
 from crisplens.monitors import settings as options
-from crisplens.monitors.adding import check_new, keep_reference, measure_reference_of, plan_running
-from crisplens.monitors.engines.by_name import DEFAULT_ENGINE
-from crisplens.monitors.events import MonitorAdded
-from crisplens.monitors.incidents.model import Response
-from crisplens.monitors.model import CheckSettings
+from crisplens.monitors.adding import (
+    begin,
+    check_new,
+    keep_reference,
+    measure_reference_of,
+    plan_running,
+    whole_running,
+)
 from crisplens.monitors.performance.plans import (
     PERFORMANCE_MEDIA_TYPE,
     KpiPlan,
-    Plan,
     VariantPlan,
     make_plan,
 )
 from crisplens.monitors.performance.variants import VariantSettings, check_variant_settings
-from crisplens.monitors.queries import Monitor, get_monitor
-from crisplens.monitors.schedules.model import parse_schedule
-from crisplens.monitors.schedules.windows import WholeRule
-from crisplens.monitors.states import Window
+from crisplens.monitors.queries import Monitor
 from crisplens.monitors.streaming.model import is_pushed
 from crisplens.registry.value.queries import get_kpi
 
@@ -119,24 +117,18 @@ def add_performance_monitor(
     looked_at, baseline = measure_reference_of(os.fspath(reference), plan)
     check_new(work, name, model)
     kept = keep_reference(work, name, msgspec.json.encode(baseline), PERFORMANCE_MEDIA_TYPE)
-    event = MonitorAdded(
-        name=name,
+    return begin(
+        work,
+        name,
         model=model,
+        current=current,
+        run=run,
+        settings=settings,
+        response=response,
         reference=looked_at,
         reference_profile=kept,
         plan=plan,
-        succeeds=None,
-        current=current,
-        engine=DEFAULT_ENGINE,
-        settings=settings,
-        constraints=None,
-        windows=run.windows,
-        time_column=time_column,
-        schedule=run.schedule,
-        response=response,
     )
-    append(work, event)
-    return get_monitor(work.session, work.project, name)
 
 
 def add_variants_monitor(
@@ -190,7 +182,11 @@ def add_variants_monitor(
     response = options.check_response(
         trigger=trigger, owner=owner, escalate_to=escalate_to, escalate_after=escalate_after
     )
-    return _add_without_reference(work, name, model, plan, settings, response, current, schedule, zone)
+    check_new(work, name, model)
+    run = whole_running(schedule, zone)
+    return begin(
+        work, name, model=model, current=current, run=run, settings=settings, response=response, plan=plan
+    )
 
 
 def add_kpi_monitor(
@@ -221,39 +217,14 @@ def add_kpi_monitor(
         escalate_to=escalate_to,
         escalate_after=escalate_after,
     )
-    current = f"observations of {kpi}"
-    return _add_without_reference(
-        work, name, model, KpiPlan(kpi=kpi), settings, response, current, schedule, zone
-    )
-
-
-def _add_without_reference(
-    work: UnitOfWork,
-    name: str,
-    model: str,
-    plan: Plan,
-    settings: CheckSettings,
-    response: Response,
-    current: str,
-    schedule: str | None,
-    zone: str,
-) -> Monitor:
     check_new(work, name, model)
-    event = MonitorAdded(
-        name=name,
+    return begin(
+        work,
+        name,
         model=model,
-        reference=Window(location="", digest="", size=0, files=0, rows=0),
-        reference_profile="",
-        plan=plan,
-        succeeds=None,
-        current=current,
-        engine=DEFAULT_ENGINE,
+        current=f"observations of {kpi}",
+        run=whole_running(schedule, zone),
         settings=settings,
-        constraints=None,
-        windows=WholeRule(),
-        time_column="",
-        schedule=parse_schedule(schedule, zone=zone) if schedule else None,
         response=response,
+        plan=KpiPlan(kpi=kpi),
     )
-    append(work, event)
-    return get_monitor(work.session, work.project, name)

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from crisplens.api import Registry
-from crisplens.core import clock
 from tests.conftest import Files
 
-START = datetime(2031, 3, 1, tzinfo=UTC)
 PLANS = ("basic", "plus", "team")
 Row = dict[str, Any]
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def move(self, **by: float) -> None:
-        """Let time pass."""
-        self.moment += timedelta(**by)
-
-
-@pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of every command."""
-    stopped = Clock()
-    monkeypatch.setattr(clock, "now", stopped)
-    return stopped
 
 
 def make_rows(count: int, *, seed: int = 1, shift: float = 0.0) -> list[Row]:

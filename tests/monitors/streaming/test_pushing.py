@@ -19,7 +19,8 @@ from crisplens.core.working import OPEN_WINDOWS
 from crisplens.monitors.model import Profile, Verdict
 from crisplens.nouns import streaming
 from tests.conftest import ANA, BO, CI, Files, assert_refused, failed
-from tests.monitors.streaming.conftest import START, Clock, at_times, make_rows, to_csv
+from tests.monitors.conftest import START, Clock
+from tests.monitors.streaming.conftest import at_times, make_rows, to_csv
 
 pytestmark = pytest.mark.stored
 
