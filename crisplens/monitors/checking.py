@@ -6,7 +6,7 @@ data (`carry_out_check`, which touches no database), record what was found (`rec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -104,11 +104,12 @@ def carry_out_check(
     engine: str | None = None,
     rows: Rows,
     now: datetime,
-    earlier: Sequence[PastWindow] = (),
+    earlier: Callable[[], Sequence[PastWindow]] = tuple,
 ) -> CheckFindings:
     """Compare a window of a monitor with its reference; the registry's database is not touched.
 
-    `earlier` are the windows that the monitor has looked at, for one that also looks at those (`past_windows`).
+    `earlier` gives the windows that the monitor has looked at (`past_windows`), and is asked where they may excuse
+    a drift.
 
     Raises `InputError` when the data cannot be read at all or changes meanwhile, `RegistryError` when the engine
     fails.
@@ -138,7 +139,7 @@ def _look_at_remote(
     engine: str,
     rows: Rows,
     now: datetime,
-    earlier: Sequence[PastWindow],
+    earlier: Callable[[], Sequence[PastWindow]],
 ) -> CheckFindings:
     from crisplens.monitors.engines.ibis_engine import profile_identity
 
@@ -155,7 +156,7 @@ def _findings(
     found: EngineResult,
     content: Bytes,
     now: datetime,
-    earlier: Sequence[PastWindow],
+    earlier: Callable[[], Sequence[PastWindow]],
 ) -> CheckFindings:
     window = _window(rows, content, found.check.current_rows)
     violations: tuple[Violation, ...] = ()
@@ -184,7 +185,7 @@ def look_back(
     monitor: Monitor,
     window: Window,
     found: EngineResult,
-    earlier: Sequence[PastWindow],
+    earlier: Callable[[], Sequence[PastWindow]],
     evidence: ContentStore,
 ) -> MovingFindings | None:
     """What the windows before say of a drift from the reference; None where there is nothing to excuse."""
@@ -192,7 +193,7 @@ def look_back(
     if also is None or current is None or found.check.verdict is not Verdict.DRIFT:
         return None
     now = PastWindow(key=window.key, start=window.start, end=window.end, verdict=found.check.verdict)
-    chosen = choose_windows(also, now, earlier, zone=_zone(monitor))
+    chosen = choose_windows(also, now, earlier(), zone=_zone(monitor))
 
     def read(digest: str) -> Profile:
         return msgspec.json.decode(evidence.read(digest), type=Profile)

@@ -14,6 +14,7 @@ from crisplens.monitors.model import (
     Category,
     ColumnProfile,
     ColumnSummary,
+    Family,
     NumberCount,
     NumericProfile,
     OtherProfile,
@@ -219,6 +220,30 @@ def _merge_categorical(a: CategoricalProfile, b: CategoricalProfile) -> Categori
         n_unique=max(len(listed), a.n_unique, b.n_unique),
         source=a.source,
         feature=a.feature,
+    )
+
+
+def categorical(
+    name: str,
+    type: str,
+    family: Family,
+    *,
+    rows: int,
+    present: int,
+    listed: tuple[Category, ...],
+    n_unique: int,
+) -> CategoricalProfile:
+    """The profile of a column of which `present` of the rows have a value; those that are not `listed` are the rest."""
+    return CategoricalProfile(
+        name=name,
+        type=type,
+        family=family,
+        rows=rows,
+        nulls=rows - present,
+        count=present,
+        categories=listed,
+        rest=present - sum(one.count for one in listed),
+        n_unique=n_unique,
     )
 
 

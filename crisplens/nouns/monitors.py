@@ -310,9 +310,13 @@ class Monitors(Noun):
 
     def _look(self, monitor: Monitor, rows: Rows, *, engine: str | None = None) -> CheckFindings:
         evidence = self._registry.configuration.open_evidence()
-        earlier = self._past_windows(monitor.name) if monitor.settings.also else ()
         return checking.carry_out_check(
-            monitor, evidence=evidence, engine=engine, rows=rows, now=clock.now(), earlier=earlier
+            monitor,
+            evidence=evidence,
+            engine=engine,
+            rows=rows,
+            now=clock.now(),
+            earlier=lambda: self._past_windows(monitor.name),
         )
 
     def _look_or_tell(self, monitor: Monitor, rows: Rows) -> CheckFindings:

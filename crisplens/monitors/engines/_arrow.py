@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from crisplens.monitors import profiles
 from crisplens.monitors.engines import _sql
 from crisplens.monitors.model import (
     CategoricalProfile,
-    Category,
     ColumnProfile,
     Family,
     NumberCount,
@@ -486,21 +485,15 @@ def _finish_categories(
         wanted = {category.value for category in reference.categories}
         rest = [category for category in listed[profiles.MOST_CATEGORIES :] if category.value in wanted]
         listed = (*listed[: profiles.MOST_CATEGORIES], *rest)
-    return CategoricalProfile(
-        name=reference.name,
-        type=type_name,
-        family=reference.family,
+    return profiles.categorical(
+        reference.name,
+        type_name,
+        reference.family,
         rows=tally.rows,
-        nulls=tally.rows - present,
-        count=present,
-        categories=listed,
-        rest=present - _total(listed),
+        present=present,
+        listed=listed,
         n_unique=len(counts),
     )
-
-
-def _total(categories: Sequence[Category]) -> int:
-    return sum(category.count for category in categories)
 
 
 def category_text(value: str | float) -> str:

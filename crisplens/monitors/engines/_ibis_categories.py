@@ -34,15 +34,13 @@ def categorical_profile(
         for start in range(0, len(sought), most):
             counts |= _texts(fetch(grouped.filter(grouped.v.isin(sought[start : start + most]))))
     check_whole(column.name, rows, max(rows, int(present)))
-    return CategoricalProfile(
-        name=column.name,
-        type=column.type,
-        family=family,
+    return profiles.categorical(
+        column.name,
+        column.type,
+        family,
         rows=rows,
-        nulls=rows - int(present),
-        count=int(present),
-        categories=profiles.sorted_categories(counts.items()),
-        rest=int(present) - sum(counts.values()),
+        present=int(present),
+        listed=profiles.sorted_categories(counts.items()),
         n_unique=int(unique),
     )
 

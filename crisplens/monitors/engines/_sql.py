@@ -160,15 +160,13 @@ def categorical_profile(
             "SELECT value, n FROM category_counts WHERE value IN (SELECT unnest(?))", [list(wanted)]
         ).fetchall()
         counts |= {str(value): int(n) for value, n in rows_wanted}
-    return CategoricalProfile(
-        name=column.name,
-        type=column.type,
-        family=family,
+    return profiles.categorical(
+        column.name,
+        column.type,
+        family,
         rows=rows,
-        nulls=rows - int(present),
-        count=int(present),
-        categories=profiles.sorted_categories(counts.items()),
-        rest=int(present) - sum(counts.values()),
+        present=int(present),
+        listed=profiles.sorted_categories(counts.items()),
         n_unique=int(unique),
     )
 

@@ -136,14 +136,12 @@ def categorical(
         rest = [one for one in listed[profiles.MOST_CATEGORIES :] if one.value in also]
         listed = (*listed[: profiles.MOST_CATEGORIES], *rest)
     present = counts.total()
-    return CategoricalProfile(
-        name=column.name,
-        type=column.type,
-        family=family,
+    return profiles.categorical(
+        column.name,
+        column.type,
+        family,
         rows=len(values),
-        nulls=len(values) - present,
-        count=present,
-        categories=listed,
-        rest=present - sum(one.count for one in listed),
+        present=present,
+        listed=listed,
         n_unique=len(counts),
     )

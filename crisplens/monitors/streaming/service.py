@@ -6,9 +6,10 @@ transaction of its own, together with which it is closed, so that it is checked 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -253,7 +254,7 @@ def look_at(
     else:
         packed = store.packed_profiles(session, project, target.monitor.name, [key])
         profile = model.unpack(packed[key], target.reference)
-    earlier = past_windows(session, project, target.monitor.name) if target.monitor.settings.also else []
+    earlier = partial(past_windows, session, project, target.monitor.name)
     return Looked(window, _findings(target, window, profile, earlier, evidence, now))
 
 
@@ -308,7 +309,7 @@ def _findings(
     target: Target,
     window: PushWindow,
     profile: Profile,
-    earlier: Sequence[PastWindow],
+    earlier: Callable[[], Sequence[PastWindow]],
     evidence: ContentStore,
     now: datetime,
 ) -> CheckFindings:
