@@ -40,7 +40,7 @@ bench: .venv/.dev ## Measure start-up, recording and drift checks beside others,
 	$(BIN)/python benchmarks/gates.py
 	$(BIN)/python benchmarks/drift_check.py
 	$(BIN)/python benchmarks/drift_accuracy.py --pairs 6
-	$(BIN)/python benchmarks/drift_engines.py
+	$(BIN)/python benchmarks/drift_engines.py --peers
 	$(BIN)/python benchmarks/false_alarms.py
 	$(BIN)/python benchmarks/moving_references.py
 	$(BIN)/python benchmarks/estimated_performance.py

@@ -1,12 +1,13 @@
 """What one check of a window costs: bare scans, crisplens with DuckDB and with Arrow, and peers, in one go.
 
-    python benchmarks/drift_engines.py --rows 1000000 --columns 20 --evidently --check
+    python benchmarks/drift_engines.py --rows 1000000 --columns 20 --peers evidently nannyml --check
 
 Every run is a process of its own, in turn, and medians are compared. "Work" is what is left when the libraries
 are imported: for a scan, decoding every column (pyarrow) or its minimum, maximum and count (DuckDB); for
 crisplens, profiling the window and comparing it with the reference's profile; for a peer, reading both tables and
 comparing them. "Whole" is the process from start to end, "cpu" its seconds on all processors together, which other
-work on the machine disturbs least, and memory its largest.
+work on the machine disturbs least, and memory its largest. A peer is installed below build/peers; one that cannot be,
+or that fails on these tables, is said to be not measured, and why.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from peers import ENVIRONMENTS, NotMeasured, install, last_line
+
 ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 1_000_000
 
 # With --check: the most that profiling may take, in scans; and how much faster it must be than others.
 MOST_SCANS = 2.5
 LEAST_DUCKDB = 2.0
-LEAST_EVIDENTLY = 150.0
+LEAST_WORK = {"evidently": 150.0}
+LEAST_WHOLE = {"evidently": 60.0, "nannyml": 25.0}
+MOST_MEMORY = {"evidently": 1 / 3}
 
 TIMED = """
 import json, sys, time
@@ -94,7 +99,58 @@ found = calculator.fit(reference).calculate(current).filter(period="analysis").t
 drifted = int(sum(found[c].any() for c in found.columns if c[-1] == "alert"))""",
 )
 
-PEERS = {"evidently": EVIDENTLY, "nannyml": NANNYML}
+ALIBI_DETECT = TIMED.format(
+    imports="import numpy, pandas\nfrom alibi_detect.cd import TabularDrift",
+    work="""
+reference, current = pandas.read_parquet("reference.parquet"), pandas.read_parquet("current.parquet")
+texts = [c for c in reference if not pandas.api.types.is_numeric_dtype(reference[c]) or reference[c].dtype == bool]
+for column in texts:
+    levels = sorted(set(reference[column].unique()) | set(current[column].unique()))
+    for table in (reference, current):
+        table[column] = pandas.Categorical(table[column], levels).codes
+detector = TabularDrift(
+    reference.to_numpy("float32"), categories_per_feature={list(reference).index(c): None for c in texts}
+)
+found = detector.predict(current.to_numpy("float32"), drift_type="feature")
+drifted = int(found["data"]["is_drift"].sum())""",
+)
+DEEPCHECKS = TIMED.format(
+    imports="import pandas\nfrom deepchecks.tabular import Dataset\nfrom deepchecks.tabular.checks import FeatureDrift",
+    work="""
+reference, current = pandas.read_parquet("reference.parquet"), pandas.read_parquet("current.parquet")
+texts = [c for c in reference if not pandas.api.types.is_numeric_dtype(reference[c]) or reference[c].dtype == bool]
+reference, current = Dataset(reference, cat_features=texts), Dataset(current, cat_features=texts)
+# On a sample of 100,000 rows.
+found = FeatureDrift(n_samples=100_000).run(reference, current).value
+drifted = int(sum(one["Drift score"] > 0.2 for one in found.values()))""",
+)
+WHYLOGS = TIMED.format(
+    imports="import pandas, whylogs",
+    work="""
+# The window's profile alone: the reference's was made before.
+profile = whylogs.log(pandas.read_parquet("current.parquet")).profile().view()
+drifted = None if len(profile.get_columns()) else 0""",
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another tool: what pip installs, and what it runs."""
+
+    requirements: tuple[str, ...]
+    code: str
+
+
+PEERS = {
+    "evidently": Peer(("evidently==0.7.23", "pandas<3.1", "pyarrow"), EVIDENTLY),
+    "nannyml": Peer(("nannyml==0.13.1", "statsmodels", "pyarrow"), NANNYML),
+    "alibi-detect": Peer(("alibi-detect==0.13.0", "pyarrow<22"), ALIBI_DETECT),
+    "deepchecks": Peer(
+        ("deepchecks", "scikit-learn<1.6", "category-encoders<2.9", "numpy<2", "pandas<2.3", "pyarrow<22"),
+        DEEPCHECKS,
+    ),
+    "whylogs": Peer(("whylogs", "numpy<2", "pandas<2.3", "pyarrow<22"), WHYLOGS),
+}
 
 
 @dataclass(frozen=True)
@@ -169,44 +225,50 @@ def run(python: str, code: str, folder: Path) -> Run:
         "NML_DISABLE_USAGE_LOGGING": "1",
         "PYTHONPATH": str(ROOT),
     }
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [python, "-W", "ignore", "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-        cwd=folder,
-    )
-    assert process.stdout
-    printed = process.stdout.read()
-    # wait4 gives this child's memory; RUSAGE_CHILDREN would give the largest of all.
-    _, status, usage = os.wait4(process.pid, 0)
-    whole = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"a run failed; its code was:\n{code}")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [python, "-W", "ignore", "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment,
+            cwd=folder,
+        )
+        assert process.stdout
+        printed = process.stdout.read()
+        # wait4 gives this child's memory; RUSAGE_CHILDREN would give the largest of all.
+        _, status, usage = os.wait4(process.pid, 0)
+        whole = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            raise NotMeasured(last_line(errors.read()))
     found = json.loads(printed.strip().splitlines()[-1])
     memory = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
     cpu = usage.ru_utime + usage.ru_stime
     return Run(work=found["work"], whole=whole, cpu=cpu, memory=memory, drifted=found["drifted"])
 
 
-def installed(python: str, module: str) -> bool:
-    """Whether a Python has a module."""
-    looked = [python, "-c", f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"]
-    return subprocess.run(looked, check=False).returncode == 0
-
-
 def compare(folder: Path, contestants: dict[str, tuple[str, str]], runs: int) -> dict[str, Run]:
-    """The median run of each; the first round, which warms the file cache, is not counted."""
+    """The median run of each; the first round, which warms the file cache, is not counted.
+
+    Raises `NotMeasured` when one of ours fails; a peer that does is left out.
+    """
     found: dict[str, list[Run]] = {name: [] for name in contestants}
     for round_number in range(runs + 1):
-        for name, (python, code) in contestants.items():
+        for name, (python, code) in list(contestants.items()):
             # What takes a minute needs no warm cache, and its time hardly varies.
             if name in PEERS and (round_number == 0 or sum(one.work for one in found[name]) > 60):
                 continue
-            one = run(python, code, folder)
+            try:
+                one = run(python, code, folder)
+            except NotMeasured as reason:
+                if name not in PEERS:
+                    raise
+                print(f"{name}: not measured: {reason}")
+                del contestants[name], found[name]
+                continue
             if round_number:
                 found[name].append(one)
 
@@ -235,9 +297,21 @@ def faults(found: dict[str, Run]) -> list[str]:
         said.append(
             f"arrow is {found['duckdb'].work / arrow:.2f} times as fast as duckdb, not {LEAST_DUCKDB:g}"
         )
-    if "evidently" in found and found["evidently"].work < LEAST_EVIDENTLY * arrow:
-        ratio = found["evidently"].work / arrow
-        said.append(f"arrow is {ratio:.0f} times as fast as evidently, not {LEAST_EVIDENTLY:g}")
+    for name, least in LEAST_WORK.items():
+        if name in found and found[name].work < least * arrow:
+            said.append(
+                f"arrow's work is {found[name].work / arrow:.0f} times as fast as {name}'s, not {least:g}"
+            )
+    whole, memory = found["arrow"].whole, found["arrow"].memory
+    for name, least in LEAST_WHOLE.items():
+        if name in found and found[name].whole < least * whole:
+            ratio = found[name].whole / whole
+            said.append(f"as a whole, arrow is {ratio:.0f} times as fast as {name}, not {least:g}")
+    for name, most in MOST_MEMORY.items():
+        if name in found and memory > most * found[name].memory:
+            said.append(
+                f"arrow takes {memory / found[name].memory:.2f} of {name}'s memory, more than {most:.2f}"
+            )
     return said
 
 
@@ -249,11 +323,10 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=20)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--evidently", action="store_true", help="run Evidently too")
-    parser.add_argument("--nannyml", action="store_true", help="run NannyML too")
     parser.add_argument(
-        "--peers-python", default=sys.executable, help="a Python that has the peers installed"
+        "--peers", nargs="*", choices=PEERS, help="run these too; all of them when none is named"
     )
+    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, metavar="DIR")
     parser.add_argument("--check", action="store_true", help="exit 1 when a stated ratio does not hold")
     arguments = parser.parse_args()
     contestants = {
@@ -262,13 +335,12 @@ def main() -> int:
         "duckdb": (sys.executable, DUCKDB),
         "arrow": (sys.executable, ARROW),
     }
-    for name, code in PEERS.items():
-        if not getattr(arguments, name):
-            continue
-        if installed(arguments.peers_python, name):
-            contestants[name] = (arguments.peers_python, code)
-        else:
-            print(f"{name}: skipped, as {arguments.peers_python} does not have it")
+    for name in PEERS if arguments.peers == [] else arguments.peers or ():
+        try:
+            python = install(arguments.environments.resolve() / name, PEERS[name].requirements)
+            contestants[name] = (python, PEERS[name].code)
+        except NotMeasured as reason:
+            print(f"{name}: not measured: {reason}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepared = multiprocessing.get_context("spawn").Process(

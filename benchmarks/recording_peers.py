@@ -29,12 +29,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from peers import ENVIRONMENTS, NotMeasured, install, last_line, version
+
 ROOT = Path(__file__).resolve().parents[1]
-INSTALLED = "installed.txt"
-
-
-class NotMeasured(Exception):
-    """A tool cannot be installed or used here, or it kept no record; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +70,14 @@ class Tool:
         """How many records there are, read from where the tool keeps them."""
         raise NotImplementedError
 
-    def fingerprint(self) -> str:
-        """What the environment was made of: when it changes, the environment is made anew."""
-        return "\n".join((sys.version, *self.requirements))
+    def depends_on(self) -> str:
+        """What the environment is made of besides the requirements."""
+        return ""
 
     def install(self) -> None:
         """Make the environment, unless it is there already."""
-        marker = self.environment / INSTALLED
-        python = str(self.environment / "bin" / "python")
-        fingerprint = self.fingerprint()
-        if not marker.is_file() or marker.read_text(encoding="utf-8") != fingerprint:
-            print(f"Installing {self.name} into {self.environment}", file=sys.stderr)
-            call([sys.executable, "-m", "venv", "--clear", str(self.environment)])
-            pip = (python, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            call([*pip, *self.requirements])
-            marker.write_text(fingerprint, encoding="utf-8")
-        program = f"from importlib.metadata import version; print(version({self.name!r}))"
-        self.version = call([python, "-I", "-c", program]).strip()
+        python = install(self.environment, self.requirements, also=self.depends_on())
+        self.version = version(python, self.name)
 
     def run(self, *command: str) -> Process:
         """Run a command in the tool's folder; one of the environment's scripts if there is one of that name."""
@@ -118,9 +106,9 @@ class Crisplens(Tool):
     requirements = ("--editable", str(ROOT))
     settings = (("CRISPLENS_ACTOR", "bench@example.org"),)
 
-    def fingerprint(self) -> str:
-        """The same, and what crisplens requires."""
-        return f"{super().fingerprint()}\n{(ROOT / 'pyproject.toml').read_text(encoding='utf-8')}"
+    def depends_on(self) -> str:
+        """What crisplens requires."""
+        return (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
     def set_up(self) -> None:
         """A registry and its project."""
@@ -224,17 +212,6 @@ class Gto(Tool):
 TOOLS = (Crisplens, MLflow, Dvc, Gto)
 
 
-def call(command: list[str]) -> str:
-    """What a command printed."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotMeasured(str(error)) from error
-    if done.returncode:
-        raise NotMeasured(last_line(done.stderr or done.stdout))
-    return done.stdout
-
-
 def timed(command: list[str], folder: Path, variables: dict[str, str]) -> Process:
     """Wall time and peak memory of a whole process."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
@@ -261,11 +238,6 @@ def timed(command: list[str], folder: Path, variables: dict[str, str]) -> Proces
         raise NotMeasured(f"{name} exited {process.returncode}: {last_line(printed)}")
     unit = 1 if sys.platform == "darwin" else 1024
     return Process(seconds, usage.ru_maxrss * unit, printed)
-
-
-def last_line(text: str) -> str:
-    """The last line that says something."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it printed nothing")
 
 
 def count(database: Path, query: str) -> int:
@@ -344,7 +316,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--environments", type=Path, default=ROOT / "build" / "peers", metavar="DIR")
+    parser.add_argument("--environments", type=Path, default=ENVIRONMENTS, metavar="DIR")
     parser.add_argument("--check", action="store_true", help="exit 1 when crisplens is slower than a peer")
     arguments = parser.parse_args()
     if arguments.runs < 1:

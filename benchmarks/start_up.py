@@ -2,8 +2,9 @@
 
     python benchmarks/start_up.py --check
 
-`crisplens --help` is compared with importing click, and a cold `crisplens checkpoint record` with importing
-SQLAlchemy's ORM and click. Runs are paired and alternate, and the ratio is that of the medians.
+`crisplens --help` is compared with importing click, a cold `crisplens checkpoint record` with importing
+SQLAlchemy's ORM and click, and a cold `crisplens monitor run` on 10,000 rows of six columns with importing DuckDB and
+SQLAlchemy's ORM. Runs are paired and alternate, and the ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CRISPLENS = ("-m", "crisplens")
 RECORD = (*CRISPLENS, "checkpoint", "record", "evaluation", "--summary", "measured")
+RUN = (*CRISPLENS, "monitor", "run", "measured")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Comparison:
 COMPARISONS = (
     Comparison("crisplens --help", (*CRISPLENS, "--help"), ("-c", "import click"), 3.0),
     Comparison("crisplens checkpoint record", RECORD, ("-c", "import sqlalchemy.orm, click"), 2.0),
+    Comparison("crisplens monitor run", RUN, ("-c", "import duckdb, sqlalchemy.orm"), 1.5),
 )
 
 
@@ -46,6 +49,21 @@ def seconds(arguments: tuple[str, ...], folder: Path) -> float:
     command = [sys.executable, *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=environment)
     return time.perf_counter() - start
+
+
+def write_tables(folder: Path) -> None:
+    """A reference and a window of 10,000 rows each, and a model's file."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        for name in ("reference", "current"):
+            connection.execute(
+                "COPY (SELECT 40 + 12 * random() AS age, exp(3 * random()) AS spend, "
+                "floor(-6 * ln(1 - random()))::INTEGER AS visits, 'plan ' || floor(3 * random()) AS plan, "
+                "'region ' || floor(20 * random()) AS region, random() < 0.7 AS active FROM range(10000)) "
+                f"TO '{folder / name}.parquet'"
+            )
+    (folder / "model.bin").write_bytes(b"model")
 
 
 def compare(comparison: Comparison, folder: Path, runs: int) -> float:
@@ -77,7 +95,14 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for words in (("init",), ("project", "add", "measured")):
+        write_tables(folder)
+        tables = ("--reference", "reference.parquet", "--current", "current.parquet")
+        for words in (
+            ("init",),
+            ("project", "add", "measured"),
+            ("model", "register", "scorer", "model.bin"),
+            ("monitor", "add", "measured", "--model", "scorer", *tables),
+        ):
             seconds((*CRISPLENS, *words), folder)
         missed = [one.name for one in COMPARISONS if compare(one, folder, arguments.runs) > one.goal]
     if missed and arguments.check:

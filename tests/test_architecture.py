@@ -33,6 +33,7 @@ PURE = [
     "monitors.states",
     "monitors.profiles",
     "monitors.scores",
+    "monitors.segments",
     "monitors.distances",
     "monitors.pvalues",
     "monitors.decisions",

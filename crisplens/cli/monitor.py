@@ -109,6 +109,15 @@ def _options(
     return decorate
 
 
+_SEGMENTS = many(
+    "--segment", "segments", metavar="COLUMN[,COLUMN]", help="Judge each group by these columns, too."
+)
+
+
+def _segments(given: tuple[str, ...]) -> list[list[str]]:
+    return [[name.strip() for name in one.split(",")] for one in given]
+
+
 @click.group()
 def group() -> None:
     """Monitors: production data against its reference."""
@@ -135,6 +144,7 @@ def group() -> None:
     help="The score from which a column drifts, whatever its effect.",
 )
 @many("--weight", "weights", metavar="COLUMN=NUMBER", help="How much a column counts; 0 for never. Else 1.")
+@_SEGMENTS
 @click.option("--exact", is_flag=True, help="Score from every value, also of the reference: slower.")
 @_options(*_WINDOWS, *_DECISIONS, *_RESPONSE)
 @command(acts=True)
@@ -144,14 +154,16 @@ def add(
     thresholds: tuple[str, ...],
     methods: tuple[str, ...],
     weights: tuple[str, ...],
+    segments: tuple[str, ...],
     **given: Any,
 ) -> Output:
     """Watch a model's data as NAME. The reference is profiled once, now."""
     monitor = registry.monitor.add(
         name,
         thresholds=_numbers("--threshold", thresholds),
-        methods=pairs("--method", methods, example="age=psi", form="COLUMN=METHOD"),
+        methods=pairs("--method", methods, example="age=psi", form="COLUMN=METHOD", named_freely=True),
         weights=_numbers("--weight", weights),
+        segments=_segments(segments),
         **given,
     )
     compared = f"{monitor.reference.rows:,} rows of {monitor.reference.location}"
@@ -176,7 +188,7 @@ def add(
 @click.option("--label", required=True, metavar="COLUMN", help="The column of true classes or numbers.")
 @many("--metric", "metrics", metavar="NAME", help="A metric to judge; else the task's usual one.")
 @many("--threshold", "thresholds", metavar="METRIC=NUMBER", help="The worst that a metric or gap may be.")
-@many("--segment", "segments", metavar="COLUMN[,COLUMN]", help="Judge each group by these columns, too.")
+@_SEGMENTS
 @many("--group", "groups", metavar="COLUMN", help="Fairness gaps are between the groups by these columns.")
 @many("--key", "key", metavar="COLUMN", help="The columns that predictions and labels are joined by.")
 @click.option("--estimated", is_flag=True, help="Estimate performance, without labels.")
@@ -190,7 +202,7 @@ def add_performance(
     monitor = registry.monitor.add_performance(
         name,
         thresholds=_numbers("--threshold", thresholds, example="roc_auc=0.8", form="METRIC=NUMBER"),
-        segments=[[name.strip() for name in one.split(",")] for one in segments],
+        segments=_segments(segments),
         **given,
     )
     judged = ", ".join(given["metrics"] or thresholds) or "its usual metric"
@@ -285,7 +297,8 @@ def change(
     monitor = registry.monitor.change(
         name,
         thresholds=_numbers("--threshold", thresholds) or None,
-        methods=pairs("--method", methods, example="age=psi", form="COLUMN=METHOD") or None,
+        methods=pairs("--method", methods, example="age=psi", form="COLUMN=METHOD", named_freely=True)
+        or None,
         weights=_numbers("--weight", weights) or None,
         **given,
     )
@@ -530,7 +543,7 @@ def _numbers(
 ) -> dict[str, float]:
     from crisplens.core.decimals import check_number
 
-    found = pairs(option, given, example=example, form=form)
+    found = pairs(option, given, example=example, form=form, named_freely=True)
     return {
         name: check_number(f"the {option.removeprefix('--')} of {name}", value)
         for name, value in found.items()

@@ -13,11 +13,16 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 
 
-def pairs(option: str, given: Iterable[str], *, example: str, form: str = "NAME=VALUE") -> dict[str, str]:
-    """`NAME=VALUE` items as a mapping. Raises `InputError` for a malformed or repeated one."""
+def pairs(
+    option: str, given: Iterable[str], *, example: str, form: str = "NAME=VALUE", named_freely: bool = False
+) -> dict[str, str]:
+    """`NAME=VALUE` items as a mapping; names that are `named_freely` may hold `=`, and then values do not.
+
+    Raises `InputError` for a malformed or repeated one.
+    """
     found: dict[str, str] = {}
     for item in given:
-        name, equals, value = item.partition("=")
+        name, equals, value = item.rpartition("=") if named_freely else item.partition("=")
         if not equals or not name.strip():
             raise _malformed(option, item, form, example)
         if name.strip() in found:

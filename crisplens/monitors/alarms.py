@@ -54,15 +54,6 @@ class Corrected:
     flagged: tuple[bool, ...]
 
 
-@dataclass(frozen=True)
-class Interval:
-    """From `start` until before `end`; for `columns`, or for all when there are none."""
-
-    start: datetime
-    end: datetime
-    columns: frozenset[str] = frozenset()
-
-
 def check_alarm_settings(settings: AlarmSettings) -> None:
     """Raise `InputError` for a setting that is out of its range."""
     for tolerance in (settings.tolerance, *settings.tolerances.values()):
@@ -185,14 +176,6 @@ def _leans(newest: Sequence[Mapping[str, Effect]], name: str, settings: AlarmSet
 def in_cool_down(last_alarm_at: datetime | None, now: datetime, cool_down: timedelta) -> bool:
     """Whether an alarm was given less than `cool_down` before `now`, so that another would say nothing new."""
     return last_alarm_at is not None and now - last_alarm_at < cool_down
-
-
-def is_muted(intervals: Iterable[Interval], at: datetime, column: str | None = None) -> bool:
-    """Whether `at` falls into an interval in which `column` (None: the whole monitor) gives no alarm."""
-    return any(
-        interval.start <= at < interval.end and (not interval.columns or column in interval.columns)
-        for interval in intervals
-    )
 
 
 def newly_alarming(now: Iterable[str], before: Collection[str]) -> tuple[str, ...]:

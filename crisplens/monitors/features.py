@@ -1,7 +1,8 @@
-"""Features of columns that have no drift score of their own: text, times and embeddings. Pure.
+"""Features of columns, and columns within a segment: what is compared besides a table's columns themselves. Pure.
 
-A feature is a number or a category of each row, such as a text's length. Its profile is an ordinary one, so that it
-is scored, judged and tuned as any column is.
+Text, times and embeddings have no drift score of their own. A feature is a number or a category of each row, such as a
+text's length. Its profile is an ordinary one, as is that of a column in a segment, so that both are scored, judged and
+tuned as any column is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from crisplens.monitors.model import (
     NumericProfile,
     OtherProfile,
     Profile,
+    Segment,
     SourceKind,
 )
 
@@ -79,12 +81,22 @@ def as_feature(column: Value, source: str, feature: str, name: str) -> Value:
 
 
 def feature_names(reference: Profile) -> dict[str, tuple[str, ...]]:
-    """The names of the features of each column that has some."""
+    """The names that stand for each column: its features, or itself and itself in each segment."""
     found: dict[str, list[str]] = {source.column: [] for source in reference.features}
     for column in reference.columns:
         if source := source_of(column):
-            found.setdefault(source, []).append(column.name)
+            found.setdefault(source, [source]).append(column.name)
     return {source: tuple(names) for source, names in found.items()}
+
+
+def segments_by_column(reference: Profile) -> dict[str, Segment]:
+    """The segment that each column is in, by the column's name there; not for those of all rows."""
+    known = {segment.name: segment for segment in reference.segments}
+    return {
+        column.name: known[column.feature]
+        for column in reference.columns
+        if not isinstance(column, OtherProfile) and column.feature in known
+    }
 
 
 def resolved(settings: CheckSettings, reference: Profile) -> CheckSettings:
@@ -126,7 +138,9 @@ def watched(reference: Profile, settings: CheckSettings) -> tuple[str, ...]:
     known = feature_names(reference)
     classified = {name for name, method in settings.methods.items() if method == DOMAIN_CLASSIFIER}
     return tuple(
-        column.name for column in reference.columns if not known.get(column.name) or column.name in classified
+        column.name
+        for column in reference.columns
+        if column.name in (known.get(column.name) or (column.name,)) or column.name in classified
     )
 
 

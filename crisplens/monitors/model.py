@@ -157,11 +157,19 @@ class FeatureSource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     centroid: tuple[float, ...] = ()
 
 
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that are compared by themselves, too: those with certain values, as text, in some columns."""
+
+    name: str
+    where: dict[str, str]
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a table: small, mergeable on the same edges, and no row of it.
 
     `other_columns` names the table's columns that were not profiled. A reference's `features` says of which columns
-    it has features; such a column has a profile of its own besides, of kind other.
+    it has features; such a column has a profile of its own besides, of kind other. Its `segments` have a profile of
+    each column that can be compared, whose `source` is that column and whose `feature` is the segment's name.
     """
 
     version: int = 2
@@ -169,6 +177,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[ColumnProfile, ...]
     other_columns: tuple[str, ...] = ()
     features: tuple[FeatureSource, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 class MovingKind(StrEnum):
@@ -193,7 +202,8 @@ class MovingReference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a window is compared with its reference, and when what is found is an alarm.
 
-    No `columns` means all of the reference's. A column without an entry in `methods` or `thresholds` gets
+    No `columns` means all of the reference's; each is also compared within each of the `segments`, which are told apart
+    by the values of one or more columns. A column without an entry in `methods` or `thresholds` gets
     Evidently's default; one with fewer than `minimum_rows` values is not compared. `exact` scores are computed from
     every value of both tables, so that the reference's rows are read again; the others come from profiles.
 
@@ -218,6 +228,7 @@ class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     needed: int = 1
     of: int = 1
     exact: bool = False
+    segments: tuple[tuple[str, ...], ...] = ()
     also: MovingReference | None = None
 
 

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
+import msgspec
+
 from crisplens.core.errors import InputError
 from crisplens.monitors.model import (
     CategoricalProfile,
@@ -275,7 +277,11 @@ def summary(profile: ColumnProfile) -> ColumnSummary:
         return ColumnSummary(
             rows=profile.rows,
             nulls=profile.nulls,
-            top=profile.categories[:5],
+            top=tuple(
+                # Events hold no NUL.
+                msgspec.structs.replace(one, value=one.value.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+                for one in profile.categories[:5]
+            ),
             n_unique=profile.n_unique,
         )
     return ColumnSummary(rows=profile.rows, nulls=profile.nulls)

@@ -71,6 +71,7 @@ def add_monitor(
     persistence: str | None = None,
     reference_also: str | None = None,
     exact: bool = False,
+    segments: Sequence[Sequence[str]] = (),
     engine: str = DEFAULT_ENGINE,
     constraints: str | os.PathLike[str] | None = None,
     window: str = "whole",
@@ -91,10 +92,11 @@ def add_monitor(
     `thresholds` and `methods` override the defaults per column; `CheckSettings` says when a window drifts, and
     `Response` what follows (times in hours). `persistence` is `K/N` windows, 2/3 unless given where windows come one
     after another. What drifts is excused where earlier windows that were accepted drift alike, if `reference_also`
-    names some, such as `seasonal 4 of 7d`; `exact` scores come from every value. `constraints` is a file of quality
-    constraints, or `suggest` for those of the reference. `window` and its step are as `parse_window_rule` reads them,
-    over `time_column`, whose rows may come as late as `lateness`; `schedule` is a cron expression or `every 6h`. `zone`
-    is that of both.
+    names some, such as `seasonal 4 of 7d`; `exact` scores come from every value. `segments` are columns, or several of
+    them together, by whose values rows are compared apart, too. `constraints` is a file of quality constraints, or
+    `suggest` for those of the reference. `window` and its step are as `parse_window_rule` reads them, over
+    `time_column`, whose rows may come as late as `lateness`; `schedule` is a cron expression or `every 6h`. `zone` is
+    that of both.
     Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, a setting out of its
     range, or a name that is taken.
     """
@@ -111,6 +113,7 @@ def add_monitor(
         persistence=persistence,
         reference_also=reference_also,
         exact=exact,
+        segments=segments,
         comes_alone=run.comes_alone,
     )
     if settings.also is not None:
@@ -336,6 +339,12 @@ def check_in_use(monitor: Monitor) -> None:
 
 
 def _check_pushed(current: str, engine: str, settings: CheckSettings) -> None:
+    if is_pushed(current) and settings.segments:
+        raise InputError(
+            "pushed rows are not told apart by segments",
+            slug="not-pushed",
+            hint="Push each segment's rows to a monitor of its own.",
+        )
     if is_pushed(current) and reads_reference_rows(engine, settings):
         raise InputError(
             "of pushed rows only the profile is kept, and the engine, a method or exact scores need the rows",
@@ -382,7 +391,9 @@ def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -
 
     with opened_source(location) as table:
         content = digest_table(table)
-        profile = profile_reference(table, settings.columns)
+        profile = profile_reference(
+            table, settings.columns, segments=settings.segments, least=settings.minimum_rows
+        )
         check_alike(table, expected_columns(profile))
     engine.check_settings(profile, settings)
     return reference_window(location, content, profile.rows), profile

@@ -16,6 +16,7 @@ from crisplens.monitors.effects import check_tolerance
 from crisplens.monitors.incidents.model import Response, TriggerPolicy
 from crisplens.monitors.model import CheckSettings
 from crisplens.monitors.moving import moving_text, parse_moving
+from crisplens.monitors.segments import check_segments
 
 # Of windows that come one after another, two of three must drift; a window that comes alone decides alone.
 PERSISTENCE_OF_WINDOWS = (2, 3)
@@ -37,6 +38,7 @@ def check_settings(
     persistence: str | None = None,
     comes_alone: bool = True,
     exact: bool = False,
+    segments: Sequence[Sequence[str]] = (),
     reference_also: str | None = None,
 ) -> CheckSettings:
     """Settings in their range. `persistence` is `K/N`; `comes_alone` says that no further window follows.
@@ -57,6 +59,7 @@ def check_settings(
         needed=needed,
         of=of,
         exact=exact,
+        segments=check_segments(segments),
         also=parse_moving(reference_also) if reference_also else None,
     )
     _check_ranges(found)

@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 from crisplens.core.errors import InputError
 from crisplens.monitors.alarms import (
     AlarmSettings,
-    Interval,
     alarming_columns,
     alarming_together,
     benjamini_hochberg,
     check_alarm_settings,
     flag_columns,
     in_cool_down,
-    is_muted,
     newly_alarming,
     persistent,
 )
@@ -177,19 +175,6 @@ def test_a_cool_down_ends():
     assert not in_cool_down(None, NOON, HOUR)
     assert in_cool_down(NOON, NOON + HOUR / 2, HOUR)
     assert not in_cool_down(NOON, NOON + HOUR, HOUR)
-
-
-def test_a_mute_holds_from_its_start_until_before_its_end_for_its_columns():
-    mute = Interval(NOON, NOON + HOUR)
-    only = Interval(NOON, NOON + HOUR, columns=frozenset({"a"}))
-    assert is_muted([mute], NOON)
-    assert not is_muted([mute], NOON + HOUR)
-    assert not is_muted([mute], NOON - HOUR)
-    assert is_muted([mute], NOON, "b")
-    assert is_muted([only], NOON, "a")
-    assert not is_muted([only], NOON, "b")
-    assert not is_muted([only], NOON)
-    assert not is_muted([], NOON)
 
 
 def test_only_new_alarms_are_worth_a_message():

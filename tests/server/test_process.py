@@ -52,11 +52,12 @@ def test_a_signal_lets_the_server_finish_the_request_at_hand(
     registry: Registry, folder: Path, number: signal.Signals
 ) -> None:
     body, answers = b"\n".join(map(msgspec.json.encode, make_rows(50))), []
-    half = threading.Event()
+    begun, stopping = threading.Event(), threading.Event()
 
     def slowly() -> Iterator[bytes]:
         yield body[:100]
-        half.wait(10)
+        begun.set()
+        stopping.wait(10)
         yield body[100:]
 
     with running(folder) as (process, address):
@@ -67,9 +68,11 @@ def test_a_signal_lets_the_server_finish_the_request_at_hand(
             )
         )
         sending.start()
+        assert begun.wait(30)
+        # Answered after the connection before it was taken.
         httpx.get(f"{address}/health")
         process.send_signal(number)
-        threading.Timer(0.5, half.set).start()
+        threading.Timer(0.5, stopping.set).start()
         sending.join()
         out, err = process.communicate(timeout=20)
     assert [(one.status_code, one.json()["rows"]) for one in answers] == [(200, 50)]

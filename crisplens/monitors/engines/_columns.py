@@ -18,6 +18,7 @@ from crisplens.monitors.model import (
     NumericProfile,
     OtherProfile,
     Profile,
+    Segment,
     Verdict,
 )
 
@@ -54,11 +55,17 @@ def pair_up(
     present = [one.name for one in current.columns if not features.source_of(one)]
     present += current.other_columns
     known = {source.column: source for source in reference.features}
+    segments = features.segments_by_column(reference)
     pairs: dict[str, Pair] = {}
     checks: dict[str, ColumnCheck] = {}
     for name in watched:
         before, now = in_reference[name], in_current.get(name)
-        if source := features.source_of(before):
+        source = features.source_of(before)
+        if name in segments:
+            finding = _finding_in_segment(
+                before, now, segments[name], in_reference[source], in_current.get(source), present, settings
+            )
+        elif source:
             finding = _finding_of_feature(
                 before, now, known[source], in_reference[source], in_current.get(source), present, settings
             )
@@ -104,6 +111,29 @@ def _finding_of_feature(
         reason = features.uneven_calendar(before, source_before, source_now, settings.tolerance)
         found = (Verdict.INSUFFICIENT_DATA, reason) if reason else None
     return found
+
+
+def _finding_in_segment(
+    before: ColumnProfile,
+    now: ColumnProfile | None,
+    segment: Segment,
+    source_before: ColumnProfile,
+    source_now: ColumnProfile | None,
+    present: Sequence[str],
+    settings: CheckSettings,
+) -> tuple[Verdict, str] | None:
+    """What is wrong with the column as a whole is told of it in each segment."""
+    for name in segment.where:
+        if name not in present:
+            return Verdict.MISSING_COLUMN, _missing(name, present)
+    found = _finding(source_before, source_now, source_before.name, present, settings)
+    if found is not None:
+        return found
+    if now is None:
+        return Verdict.UNSUPPORTED, "The window was profiled without segments."
+    if not now.rows:
+        return Verdict.INSUFFICIENT_DATA, "The window has no rows of this segment."
+    return _finding(before, now, source_before.name, present, settings)
 
 
 def _finding_of_source(

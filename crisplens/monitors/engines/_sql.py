@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 _INTEGERS = frozenset(
     f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 )
+_DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
 _TEXT = re.compile(r"VARCHAR|ENUM\(.*", re.DOTALL)
 
 
 def family_of(type_name: str) -> Family:
     """What values of a DuckDB type are."""
-    if is_integer(type_name) or type_name in ("FLOAT", "DOUBLE") or type_name.startswith("DECIMAL"):
+    if is_integer(type_name) or type_name in ("FLOAT", "DOUBLE") or _DECIMAL.fullmatch(type_name):
         return Family.NUMBER
     if type_name == "BOOLEAN":
         return Family.BOOLEAN

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.monitors import features, profiles, scores
-from crisplens.monitors.engines import _columns, _comparing, _features, _sql, _wide
+from crisplens.monitors.engines import _columns, _comparing, _features, _segments, _sql, _wide
 from crisplens.monitors.engines._reading import each_column, opened
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice
 from crisplens.monitors.model import (
@@ -22,8 +22,10 @@ from crisplens.monitors.model import (
     NumericProfile,
     OtherProfile,
     Profile,
+    Segment,
     Verdict,
 )
+from crisplens.monitors.segments import check_compared
 from crisplens.registry.data.tabular import Column, Table
 
 if TYPE_CHECKING:
@@ -118,20 +120,24 @@ def _scored_exactly(
     return {one.name: (one.method, scores.Score(values[one.name], approximate=False)) for one in asked}
 
 
-def profile_reference(table: Table, columns: Sequence[str] = ()) -> Profile:
+def profile_reference(
+    table: Table, columns: Sequence[str] = (), *, segments: Sequence[Sequence[str]] = (), least: int = 1
+) -> Profile:
     """The profile that windows are compared with: of all columns, or of those named (themselves, or by a feature).
 
     The bins are placed here: one per distinct number when there are few, at quantiles otherwise. Free text, times
-    and embeddings get features. Raises `InputError` for a column that the table does not have, and for a table
+    and embeddings get features. `segments` are sets of columns by whose values rows are profiled apart, too, where
+    there are at `least` so many. Raises `InputError` for a column that the table does not have, and for a table
     without rows.
     """
     with opened(table) as (connection, relation, found):
         by_name = {column.name: column for column in found}
         named = [features.source_in_name(name, by_name) for name in columns]
-        for name in named:
+        telling = [name for one in segments for name in one]
+        for name in (*named, *telling):
             if name not in by_name:
                 raise unknown_name("column", name, by_name)
-        chosen = tuple(dict.fromkeys(named)) or tuple(by_name)
+        chosen = tuple(dict.fromkeys((*named, *telling))) if named else tuple(by_name)
         rows = _sql.row_count(connection, relation)
         if rows == 0:
             raise InputError(f"{table.pattern} has no rows to compare windows with", slug="no-rows")
@@ -143,12 +149,48 @@ def profile_reference(table: Table, columns: Sequence[str] = ()) -> Profile:
             made = each_column(connection, left, _Referring(part, rows, most_exact, tuple(by_name)))
             others = dict(zip((column.name for column in left), made, strict=True))
             profiled += [counted.get(column.name) or others[column.name] for column in batch]
+        whole = tuple(one for made in profiled for one in _flat(made))
+        groups = _segments.find_segments(connection, relation, by_name, segments, least)
+        apart = _profile_segments(connection, relation, by_name, whole, groups, named)
     return Profile(
         rows=rows,
-        columns=tuple(one for made in profiled for one in _flat(made)),
+        columns=(*whole, *apart),
         other_columns=tuple(n for n in by_name if n not in chosen),
         features=tuple(made.source for made in profiled if isinstance(made, _features.Profiled)),
+        segments=tuple(segment for segment, _ in groups),
     )
+
+
+def _profile_segments(
+    connection: DuckDBPyConnection,
+    relation: str,
+    columns: Mapping[str, Column],
+    whole: Sequence[ColumnProfile],
+    groups: Sequence[tuple[Segment, int]],
+    wanted: Sequence[str],
+) -> tuple[ColumnProfile, ...]:
+    """The reference's columns that can be compared, in each segment but for what it is told apart by."""
+    compared = [
+        one.name
+        for one in whole
+        if not (isinstance(one, OtherProfile) or features.source_of(one))
+        and (not wanted or one.name in wanted)
+    ]
+    check_compared(len(compared), len(groups))
+    tasks = [(group, name) for group in groups for name in compared if name not in group[0].where]
+
+    def profile(cursor: DuckDBPyConnection, task: tuple[tuple[Segment, int], str]) -> ColumnProfile | None:
+        (segment, rows), name = task
+        part = _segments.inside(relation, segment, columns)
+        made = _profile_column(
+            cursor, part, columns[name], rows, most_exact=_wide.exact_values(len(tasks)), names=()
+        )
+        if not isinstance(made, NumericProfile | CategoricalProfile):
+            return None
+        taken = [one.name for one in whole]
+        return features.as_feature(made, name, segment.name, features.feature_name(name, segment.name, taken))
+
+    return tuple(one for one in each_column(connection, tasks, profile) if one is not None)
 
 
 @dataclass(frozen=True)
@@ -200,7 +242,12 @@ def profile_rows(rows: Rows, reference: Profile, columns: Sequence[str] = ()) ->
     """The profile of a window's rows on the reference's edges, made in the fastest way that there is for them."""
     from crisplens.monitors.engines import arrow_engine
 
-    if rows.only is None and arrow_engine.applies(rows.table) and arrow_engine.pays(rows.table):
+    if (
+        rows.only is None
+        and not reference.segments
+        and arrow_engine.applies(rows.table)
+        and arrow_engine.pays(rows.table)
+    ):
         return arrow_engine.profile_current(rows.table, reference, columns)
     return profile_current(rows.table, reference, columns, only=rows.only)
 
@@ -210,15 +257,16 @@ def profile_current(
 ) -> Profile:
     """The window's profile on the reference's edges; columns that the window lacks are left out of it."""
     sources = {one.column: one for one in features.needed_sources(reference, columns)}
+    telling = {name for segment in reference.segments for name in segment.where}
     watched = [
         column
         for column in reference.columns
         if not features.source_of(column)
-        and (not columns or column.name in columns or column.name in sources)
+        and (not columns or column.name in columns or column.name in sources or column.name in telling)
     ]
     # A CSV window whose text happens to look like numbers is still text.
     text = [c.name for c in watched if _expected_family(c) is Family.TEXT and _is_read_as_text(c, sources)]
-    names = [column.name for column in watched]
+    names = [*(column.name for column in watched), *telling]
     types = {column.name: column.type for column in watched}
     with opened(table, text=text, needed=names, expected=types, only=only) as (connection, relation, found):
         by_name = {column.name: column for column in found}
@@ -231,12 +279,49 @@ def profile_current(
             left = [column for column in batch if column.name not in profiled]
             made = each_column(connection, left, _Likening(part, rows, by_name, sources, reference))
             profiled |= dict(zip((column.name for column in left), made, strict=True))
+        apart = _profile_segments_like(connection, relation, by_name, reference, columns)
     found_names = {column.name for column in present}
     return Profile(
         rows=rows,
-        columns=tuple(one for column in present for one in _flat(profiled[column.name])),
+        columns=(*(one for column in present for one in _flat(profiled[column.name])), *apart),
         other_columns=tuple(name for name in by_name if name not in found_names),
     )
+
+
+def _profile_segments_like(
+    connection: DuckDBPyConnection,
+    relation: str,
+    found: Mapping[str, Column],
+    reference: Profile,
+    wanted: Sequence[str],
+) -> tuple[ColumnProfile, ...]:
+    """A window's columns in each of the reference's segments; those that are no longer of one type are left out."""
+    parts = {
+        segment.name: _segments.inside(relation, segment, found)
+        for segment in reference.segments
+        if found.keys() >= segment.where.keys()
+    }
+    counts = {name: _sql.row_count(connection, part) for name, part in parts.items()}
+    known = features.segments_by_column(reference)
+    tasks = [
+        before
+        for before in reference.columns
+        if before.name in known
+        and known[before.name].name in parts
+        and features.source_of(before) in found
+        and (not wanted or before.name in wanted)
+    ]
+
+    def profile(cursor: DuckDBPyConnection, before: ColumnProfile) -> ColumnProfile | None:
+        segment, source = known[before.name].name, features.source_of(before)
+        made = _profile_like(cursor, parts[segment], found[source], counts[segment], before)
+        return (
+            None
+            if isinstance(made, OtherProfile)
+            else features.as_feature(made, source, segment, before.name)
+        )
+
+    return tuple(one for one in each_column(connection, tasks, profile) if one is not None)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from crisplens.core.errors import InputError, RegistryError
 from crisplens.monitors import features
 from crisplens.monitors.engines import _columns, _sql
 from crisplens.monitors.engines._reading import opened
+from crisplens.monitors.engines._segments import refuse_segments
 from crisplens.monitors.engines.duckdb_engine import profile_current
 from crisplens.monitors.engines.interface import (
     Attachment,
@@ -74,6 +75,7 @@ class EvidentlyEngine:
 
     def check_settings(self, reference: Profile, settings: CheckSettings) -> tuple[str, ...]:
         """The columns to watch; see `Engine.check_settings`."""
+        refuse_segments(settings, self.name)
         return _columns.watched_columns(*features.without_features(reference, settings), METHODS)
 
     def check(self, reference: Reference, current: Rows, settings: CheckSettings) -> EngineResult:

@@ -15,6 +15,7 @@ from crisplens.core.names import unknown_name
 from crisplens.monitors import features, profiles
 from crisplens.monitors.engines import _comparing, _ibis, _ibis_categories, _ibis_numbers, _sql, _wide
 from crisplens.monitors.engines._ibis_opening import is_remote, opened_remote
+from crisplens.monitors.engines._segments import refuse_segments
 from crisplens.monitors.engines.duckdb_engine import MOST_WHOLE_CATEGORIES, DuckdbEngine
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, RowSlice, Slice
 from crisplens.monitors.model import (
@@ -59,6 +60,7 @@ class IbisEngine:
                 slug="bad-setting",
                 hint="Leave --exact out, or use --engine duckdb.",
             )
+        refuse_segments(settings, self.name)
         return DuckdbEngine().check_settings(*features.without_features(reference, settings))
 
     def check(self, reference: Reference, current: Rows, settings: CheckSettings) -> EngineResult:

@@ -37,6 +37,7 @@ from crisplens.monitors.performance.plans import (
     PerformancePlan,
     deadline,
 )
+from crisplens.monitors.segments import in_words
 from crisplens.monitors.sources.by_location import opened_source
 from crisplens.registry.data.files import Table
 
@@ -158,7 +159,7 @@ def _estimated(
     if losses is not None:
         counted = count_losses(rows.table, losses, segments=plan.segments, only=rows.only)
         whole, unusable = counted.counts, counted.unusable
-        groups = {judging.in_words(one.segment): one.counts for one in counted.groups}
+        groups = {in_words(one.segment): one.counts for one in counted.groups}
         total = sum(one.count for one in whole)
         z = _deviations(plan, settings, len(groups))
         estimates = _losses(losses, whole, z)
@@ -168,7 +169,7 @@ def _estimated(
         assert isinstance(baseline.statistics, BinaryStatistics)
         scored = read_scores(rows.table, plan.columns, segments=plan.segments, only=rows.only)
         unusable, calibration = scored.unusable, calibrate(baseline.statistics)
-        bins = {judging.in_words(one.segment): one.scores for one in scored.groups}
+        bins = {in_words(one.segment): one.scores for one in scored.groups}
         total = sum(one.positive + one.negative for one in scored.scores)
         z = _deviations(plan, settings, len(bins))
 

@@ -21,6 +21,7 @@ from crisplens.monitors.performance.segments import (
     SegmentVerdict,
     compare_segments,
 )
+from crisplens.monitors.segments import in_words
 
 # Segments that do worst are listed first; the others are in the kept file.
 MOST_SEGMENTS = 50
@@ -148,11 +149,6 @@ def result(
         checked=len(judged),
         drift_share=None,
     )
-
-
-def in_words(segment: Mapping[str, str | None]) -> str:
-    """A segment as people write it."""
-    return " and ".join(f"{name} = {'null' if value is None else value}" for name, value in segment.items())
 
 
 def _judged(

@@ -1,9 +1,9 @@
-"""Which segments do worse than the rest, or drift, beyond what chance explains over all of them. Pure."""
+"""Which segments do worse than the rest, beyond what chance explains over all of them. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import accumulate
 
@@ -11,9 +11,7 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
-from crisplens.monitors import scores
 from crisplens.monitors.alarms import benjamini_hochberg
-from crisplens.monitors.model import CheckResult, Verdict
 from crisplens.monitors.performance import intervals
 from crisplens.monitors.performance.merging import merge, merge_all
 from crisplens.monitors.performance.metrics import LOWER_IS_BETTER, by_name, metrics_of, row_count
@@ -63,17 +61,6 @@ class SegmentFinding(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class DriftFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """A column of a segment that was compared with its reference; `adjusted` is None for distances."""
-
-    segment: str
-    column: str
-    method: str
-    score: float
-    adjusted: float | None
-    drift: bool
-
-
 def compare_segments(
     groups: Sequence[Group], metric: str, *, settings: SegmentSettings | None = None
 ) -> tuple[SegmentFinding, ...]:
@@ -97,45 +84,6 @@ def compare_segments(
     adjusted = dict(zip(map(id, tested), corrected.adjusted, strict=True))
     judged = [_judge(one, adjusted.get(id(one)), metric, rules) for one in found]
     return tuple(sorted(judged, key=lambda one: _badness(one, metric), reverse=True))
-
-
-def drifting_segments(checks: Mapping[str, CheckResult], *, level: float = 0.05) -> tuple[DriftFinding, ...]:
-    """Which columns of which segments drift, each segment having been checked against its own reference.
-
-    p-values are adjusted over all segments and columns by Benjamini and Hochberg; distances are as they
-    were judged. Columns that could not be compared are left out. Raises `InputError` for a level out of range.
-    """
-    compared = [
-        (segment, column, column.score)
-        for segment, check in checks.items()
-        for column in check.columns
-        if column.score is not None and column.verdict in (Verdict.DRIFT, Verdict.NO_DRIFT)
-    ]
-    tested = [(segment, column, score) for segment, column, score in compared if _is_p_value(column.method)]
-    corrected = benjamini_hochberg([score for _, _, score in tested], level)
-    adjusted = {
-        (segment, column.column): p
-        for (segment, column, _), p in zip(tested, corrected.adjusted, strict=True)
-    }
-    findings = []
-    for segment, column, score in compared:
-        p = adjusted.get((segment, column.column))
-        findings.append(
-            DriftFinding(
-                segment=segment,
-                column=column.column,
-                method=column.method or "",
-                score=score,
-                adjusted=p,
-                drift=column.verdict is Verdict.DRIFT if p is None else p <= level,
-            )
-        )
-    return tuple(findings)
-
-
-def _is_p_value(method: str | None) -> bool:
-    known = scores.METHODS.get(method or "")
-    return known is not None and known.p_value
 
 
 def _rests(parts: Sequence[Statistics]) -> list[Statistics | None]:

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from crisplens.core.errors import InputError
-from crisplens.monitors.model import CheckResult, ColumnCheck, ColumnKind, Verdict
 from crisplens.monitors.performance.model import (
     BinaryStatistics,
     Confusion,
@@ -16,7 +15,6 @@ from crisplens.monitors.performance.segments import (
     SegmentSettings,
     SegmentVerdict,
     compare_segments,
-    drifting_segments,
 )
 
 
@@ -149,46 +147,3 @@ def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(InputError) as error:
         compare_segments([], "accuracy", settings=SegmentSettings(**settings))
     assert error.value.slug == "bad-setting"
-
-
-def check(**columns):
-    checks = tuple(
-        ColumnCheck(
-            column=name,
-            kind=ColumnKind.NUMERIC,
-            method=method,
-            score=score,
-            threshold=0.05,
-            verdict=verdict,
-            reason="",
-        )
-        for name, (method, score, verdict) in columns.items()
-    )
-    return CheckResult(
-        engine="duckdb",
-        verdict=Verdict.NO_DRIFT,
-        reason="",
-        columns=checks,
-        reference_rows=1,
-        current_rows=1,
-        drifted=0,
-        checked=1,
-        drift_share=0.5,
-    )
-
-
-def test_drift_of_segments_is_adjusted_for_their_number():
-    checks = {f"s{i}": check(x=("ks", p, Verdict.DRIFT)) for i, p in enumerate((0.03, 0.04, 0.001))}
-    checks |= {f"t{i}": check(x=("ks", 0.5 + i / 100, Verdict.NO_DRIFT)) for i in range(7)}
-    found = {one.segment: one.drift for one in drifting_segments(checks)}
-    assert [segment for segment, drift in found.items() if drift] == ["s2"]
-
-
-def test_distances_of_segments_are_as_they_were_judged():
-    found = drifting_segments(
-        {
-            "a": check(x=("psi", 0.3, Verdict.DRIFT), y=("ks", 0.2, Verdict.NO_DRIFT)),
-            "b": check(x=(None, None, Verdict.MISSING_COLUMN)),
-        }
-    )
-    assert [(one.column, one.adjusted, one.drift) for one in found] == [("x", None, True), ("y", 0.2, False)]
