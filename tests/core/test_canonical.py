@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisplens.core.canonical import CHUNK, canonical_json, digest_bytes, digest_file, digest_json
@@ -92,6 +92,12 @@ def test_reads_back_as_what_was_written_and_is_stable(value: Any) -> None:
 @given(json_values)
 def test_the_fast_way_writes_what_rfc_8785_s_library_writes(value: Any) -> None:
     assert canonical_json(value) == rfc8785.dumps(value).decode()
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.decimals(-9, 9, places=6).map(float)))
+@settings(max_examples=500)
+def test_the_fast_way_writes_the_numbers_that_rfc_8785_s_library_writes(numbers: list[float]) -> None:
+    assert canonical_json(numbers) == rfc8785.dumps(numbers).decode()
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
