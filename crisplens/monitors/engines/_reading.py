@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MOST_THREADS = 4
+# The table of what is read into memory.
+READ_ONCE = "read_once"
 
 
 Task = TypeVar("Task")
@@ -73,35 +75,31 @@ def opened(
     """
     if isinstance(only, TimeSlice):
         times = Times(only.column, only.zone)
-    connection = tabular.connect()
-    try:
-        with tabular.duckdb_errors(table):
-            if times is not None:
-                # For the cursors too, which columns are profiled with.
-                connection.execute(f"SET GLOBAL TimeZone = {quote_text(times.zone)}")
-            elif only is not None:
-                connection.execute("SET preserve_insertion_order = true")
-            typed = tabular.expected_columns(table, expected or {})
-            if typed and _fits(connection, table, typed, text, needed, only):
-                yield connection, "read_once", typed
-                return
+    with tabular.connected() as connection, tabular.duckdb_errors(table):
+        if times is not None:
+            # For the cursors too, which columns are profiled with.
+            connection.execute(f"SET GLOBAL TimeZone = {quote_text(times.zone)}")
+        elif only is not None:
+            connection.execute("SET preserve_insertion_order = true")
+        typed = tabular.expected_columns(table, expected or {})
+        if typed and _fits(connection, table, typed, text, needed, only):
+            yield connection, READ_ONCE, typed
+            return
+        found = tabular.table_columns(connection, table, text=text)
+        if times is not None and _may_lose_zones(connection, table, found, times.column):
+            text = [*text, times.column]
             found = tabular.table_columns(connection, table, text=text)
-            if times is not None and _may_lose_zones(connection, table, found, times.column):
-                text = [*text, times.column]
-                found = tabular.table_columns(connection, table, text=text)
-            if table.format == "parquet":
-                yield connection, slice_sql(tabular.relation_sql(table), found, only), found
-                return
-            try:
-                found = _read_csv(connection, table, found, text, needed, only)
-            except Exception as error:
-                if not tabular.is_type_misfit(error):
-                    raise
-                whole = tabular.table_columns(connection, table, text=text, whole=True)
-                found = _read_csv(connection, table, whole, text, needed, only, whole=True)
-            yield connection, "read_once", found
-    finally:
-        connection.close()
+        if table.format == "parquet":
+            yield connection, slice_sql(tabular.relation_sql(table), found, only), found
+            return
+        try:
+            found = _read_csv(connection, table, found, text, needed, only)
+        except Exception as error:
+            if not tabular.is_type_misfit(error):
+                raise
+            whole = tabular.table_columns(connection, table, text=text, whole=True)
+            found = _read_csv(connection, table, whole, text, needed, only, whole=True)
+        yield connection, READ_ONCE, found
 
 
 def _may_lose_zones(
@@ -151,7 +149,7 @@ def _read_csv(
 ) -> tuple[Column, ...]:
     wanted = [tabular.quote_name(c.name) for c in found if needed is None or c.name in needed] or ["1 AS one"]
     relation = slice_sql(tabular.relation_sql(table, text=text, whole=whole, typed=found), found, only)
-    connection.execute(f"CREATE OR REPLACE TABLE read_once AS SELECT {', '.join(wanted)} FROM {relation}")
+    connection.execute(f"CREATE OR REPLACE TABLE {READ_ONCE} AS SELECT {', '.join(wanted)} FROM {relation}")
     return found
 
 

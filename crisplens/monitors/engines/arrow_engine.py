@@ -45,10 +45,15 @@ def applies(table: Table) -> bool:
     return available() and table.format == "parquet" and all(isinstance(file, Path) for file in table.files)
 
 
+def loaded() -> bool:
+    """Whether the libraries are in memory already."""
+    return "pyarrow" in sys.modules and available()
+
+
 def pays(table: Table) -> bool:
     """Whether importing the libraries costs less than it saves, for a process that ends after one check."""
     try:
-        return "pyarrow" in sys.modules or sum(file.stat().st_size for file in table.files) >= LEAST_BYTES
+        return loaded() or sum(file.stat().st_size for file in table.files) >= LEAST_BYTES
     except OSError:
         return False
 
@@ -67,6 +72,14 @@ def profile_current(table: Table, reference: Profile, columns: Sequence[str] = (
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         found = None
     return found or duckdb_engine.profile_current(table, reference, columns)
+
+
+def profile_array(array: pa.ChunkedArray, reference: ColumnProfile, type_name: str) -> ColumnProfile:
+    """The profile of a column in memory, whose type DuckDB calls `type_name`."""
+    tally = _arrow.start(reference, type_name)
+    for chunk in array.chunks:
+        _arrow.add(tally, chunk)
+    return _arrow.finish(tally, reference, type_name)
 
 
 def profile_batches(

@@ -10,7 +10,7 @@ from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.monitors import features, profiles, scores
 from crisplens.monitors.engines import _columns, _comparing, _features, _segments, _sql, _wide
-from crisplens.monitors.engines._reading import each_column, opened
+from crisplens.monitors.engines._reading import READ_ONCE, each_column, opened
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice
 from crisplens.monitors.model import (
     CategoricalProfile,
@@ -26,7 +26,7 @@ from crisplens.monitors.model import (
     Verdict,
 )
 from crisplens.monitors.segments import check_compared
-from crisplens.registry.data.tabular import Column, Table
+from crisplens.registry.data.tabular import PLAIN_TYPES, Column, Table, quote_name
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -273,6 +273,10 @@ def profile_current(
         rows = _sql.row_count(connection, relation)
         present = [column for column in watched if column.name in by_name]
         profiled: dict[str, Made] = {}
+        if relation == READ_ONCE and rows * len(present) <= _wide.BATCH_CELLS:
+            profiled |= _count_in_arrow(
+                connection, relation, by_name, [c for c in present if c.name not in sources]
+            )
         for part, batch in _wide.batches(connection, relation, present, rows):
             if part != relation and rows <= _wide.FEW_ROWS:
                 profiled |= _count_few_rows_like(connection, part, by_name, batch)
@@ -286,6 +290,27 @@ def profile_current(
         columns=(*(one for column in present for one in _flat(profiled[column.name])), *apart),
         other_columns=tuple(name for name in by_name if name not in found_names),
     )
+
+
+def _count_in_arrow(
+    connection: DuckDBPyConnection,
+    relation: str,
+    found: Mapping[str, Column],
+    wanted: Sequence[ColumnProfile],
+) -> dict[str, Made]:
+    """The profiles of columns of a table in memory, where that takes no library that is not loaded already."""
+    from crisplens.monitors.engines import arrow_engine
+
+    pairs = [(before, found[before.name]) for before in wanted if found[before.name].type in PLAIN_TYPES]
+    if not pairs or not arrow_engine.loaded():
+        return {}
+    names = ", ".join(quote_name(column.name) for _, column in pairs)
+    with connection.cursor() as cursor:
+        table = cursor.sql(f"SELECT {names} FROM {relation}").to_arrow_table()
+    return {
+        column.name: arrow_engine.profile_array(array, before, column.type)
+        for (before, column), array in zip(pairs, table.columns, strict=True)
+    }
 
 
 def _profile_segments_like(

@@ -6,6 +6,8 @@ are: `duckdb_errors` turns them into an `InputError` that names the file and, wh
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
 import secrets
 import tempfile
@@ -35,6 +37,7 @@ __all__ = [
     "TableDescription",
     "check_duplicates",
     "connect",
+    "connected",
     "describe_table",
     "duckdb_errors",
     "is_type_misfit",
@@ -48,6 +51,9 @@ __all__ = [
 
 # A line of JSON that is longer is none that a table's row should be.
 MOST_OBJECT_BYTES = 16 << 20
+NO_PROGRESS = "SET enable_progress_bar = false"
+# Databases that are kept open for those who read next.
+MOST_IDLE = 2
 # Types that a CSV is read as in one way only; dates and times also need a format, which is guessed with them.
 PLAIN_TYPES = frozenset({"BIGINT", "BOOLEAN", "DOUBLE", "VARCHAR"})
 
@@ -78,21 +84,17 @@ def describe_table(table: Table) -> TableDescription:
     Raises `InputError` when the table has no rows, a column name twice, a row with too few or too many
     fields, bytes that are not UTF-8, or is not the format its name says.
     """
-    connection = connect()
-    try:
-        with duckdb_errors(table):
-            columns = table_columns(connection, table)
-            counts = ", ".join(f"count({quote_name(column.name)})" for column in columns)
-            try:
-                # Counting every column makes DuckDB convert every value, so that a late misfit is found here.
-                row = connection.execute(f"SELECT count(*), {counts} FROM {relation_sql(table)}").fetchone()
-            except Exception as error:
-                if not is_type_misfit(error):
-                    raise
-                columns = table_columns(connection, table, whole=True)
-                row = connection.execute(f"SELECT count(*) FROM {relation_sql(table, whole=True)}").fetchone()
-    finally:
-        connection.close()
+    with connected() as connection, duckdb_errors(table):
+        columns = table_columns(connection, table)
+        counts = ", ".join(f"count({quote_name(column.name)})" for column in columns)
+        try:
+            # Counting every column makes DuckDB convert every value, so that a late misfit is found here.
+            row = connection.execute(f"SELECT count(*), {counts} FROM {relation_sql(table)}").fetchone()
+        except Exception as error:
+            if not is_type_misfit(error):
+                raise
+            columns = table_columns(connection, table, whole=True)
+            row = connection.execute(f"SELECT count(*) FROM {relation_sql(table, whole=True)}").fetchone()
     rows = int(row[0]) if row else 0
     if rows == 0:
         raise InputError(f"{table.pattern} has no rows", slug="no-rows")
@@ -110,12 +112,58 @@ def connect() -> DuckDBPyConnection:
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",
             "preserve_insertion_order": "false",
+            # A file may be another one when it is read again.
+            "enable_external_file_cache": "false",
             # DuckDB would spill into the working directory otherwise.
             "temp_directory": str(Path(tempfile.gettempdir()) / f"crisplens-duckdb-{secrets.token_hex(8)}"),
         },
     )
-    connection.execute("SET enable_progress_bar = false")
+    connection.execute(NO_PROGRESS)
     return connection
+
+
+@contextmanager
+def connected() -> Iterator[DuckDBPyConnection]:
+    """A connection as `connect` gives it, to a database without tables; it is not to be used afterwards.
+
+    Opening a database takes longer than a small check, so one that was left in order is kept for the next.
+    """
+    # Of a process that was forked, only the memory is there and not the threads that DuckDB works with.
+    idle = _idle.setdefault(os.getpid(), [])
+    try:
+        database = idle.pop()
+    except IndexError:
+        database = connect()
+    try:
+        # Temporary tables and a session's settings end with it.
+        with database.cursor() as connection:
+            connection.execute(NO_PROGRESS)
+            yield connection
+        _empty(database)
+    except BaseException:
+        database.close()
+        raise
+    if len(idle) < MOST_IDLE:
+        idle.append(database)
+    else:
+        database.close()
+
+
+_idle: dict[int, list[DuckDBPyConnection]] = {}
+
+
+def _empty(connection: DuckDBPyConnection) -> None:
+    """Make a database as it was when it was opened."""
+    for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+        connection.execute(f"DROP TABLE {quote_name(name)}")
+    connection.execute("RESET GLOBAL TimeZone; RESET threads; SET preserve_insertion_order = false")
+
+
+@atexit.register
+def _close_idle() -> None:
+    """Let DuckDB remove the files that it may have spilled to."""
+    for connection in _idle.pop(os.getpid(), []):
+        connection.close()
 
 
 def relation_sql(

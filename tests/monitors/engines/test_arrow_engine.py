@@ -498,6 +498,23 @@ def test_no_batches_are_a_window_of_no_rows(tmp_path):
     assert profile_batches(pa.table({"x": pa.array([], pa.int64())}), reference).columns[0].rows == 0
 
 
+@settings(max_examples=20, deadline=None)
+@given(tables=pairs())
+def test_a_csv_is_counted_alike_whether_the_libraries_are_loaded_or_not(tmp_path_factory, tables):
+    folder = tmp_path_factory.mktemp("csv")
+    for name, table in zip(("reference", "window"), tables, strict=True):
+        write(folder / f"{name}.parquet", table)
+        connect().execute(f"COPY (FROM '{folder / name}.parquet') TO '{folder / name}.csv' (HEADER)")
+    reference = duckdb_engine.profile_reference(open_table(str(folder / "reference.csv")))
+    window = open_table(str(folder / "window.csv"))
+    found = duckdb_engine.profile_current(window, reference)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "pyarrow")
+        assert not arrow_engine.loaded()
+        expected = duckdb_engine.profile_current(window, reference)
+    assert_same(found, expected)
+
+
 def test_only_parquet_files_apply(tmp_path):
     (tmp_path / "c.csv").write_text("x\n1\n")
     assert arrow_engine.available()

@@ -4,12 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from crisplens.core.errors import InputError
 from crisplens.registry.data.tabular import (
     Column,
     connect,
+    connected,
     describe_table,
     duckdb_errors,
     open_table,
@@ -336,3 +338,46 @@ def test_a_cut_off_parquet_file_among_many_is_named():
     write("p2.parquet", Path("p1.parquet").read_bytes()[:-4])
     message = error_of("p*.parquet").message
     assert message.endswith("p2.parquet cannot be read: it is no Parquet file, or was not written to its end")
+
+
+SETTINGS = "SELECT current_setting('threads'), current_setting('TimeZone'), current_setting('preserve_insertion_order')"
+
+
+def test_a_database_that_is_used_again_is_as_new():
+    with connected() as connection:
+        before = connection.execute(SETTINGS).fetchall()
+        connection.execute('CREATE TABLE kept AS SELECT 1; CREATE TEMP TABLE "for a while" AS SELECT 1')
+        connection.execute(
+            "SET GLOBAL TimeZone = 'Asia/Tokyo'; SET threads = 1; SET TimeZone = 'Asia/Kolkata'"
+        )
+        connection.execute("SET preserve_insertion_order = true")
+    with connected() as connection:
+        assert connection.execute("SELECT * FROM duckdb_tables()").fetchall() == []
+        assert connection.execute(SETTINGS).fetchall() == before
+
+
+def test_those_who_read_at_once_have_databases_of_their_own():
+    with connected() as one, connected() as other:
+        one.execute("CREATE TABLE mine AS SELECT 1")
+        assert other.execute("SELECT * FROM duckdb_tables()").fetchall() == []
+
+
+def test_a_database_in_which_something_failed_is_not_used_again():
+    with pytest.raises(duckdb.BinderException), connected() as connection:
+        connection.execute("CREATE TABLE left_over AS SELECT 1; SELECT nothing")
+    with connected() as connection:
+        assert connection.execute("SELECT * FROM duckdb_tables()").fetchall() == []
+
+
+def test_a_forked_process_opens_databases_of_its_own():
+    code = (
+        "import os, sys\n"
+        "from crisplens.registry.data.tabular import connected\n"
+        "with connected() as connection: connection.execute('SELECT 1')\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    with connected() as connection: one = connection.execute('SELECT count(*) FROM range(9)').fetchone()\n"
+        "    os._exit(one != (9,))\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
