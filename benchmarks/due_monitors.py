@@ -28,7 +28,7 @@ from crisplens.monitors import checking, service
 from crisplens.monitors.engines.interface import Rows
 from crisplens.monitors.sources.by_location import opened_source
 from crisplens.nouns.monitors import DueRun, Monitors
-from crisplens.nouns.scheduling import _load_reader
+from crisplens.nouns.scheduling_checks import load_libraries
 
 GOAL_CHECKS, GOAL_OVERHEAD = 20.0, 0.005
 COLUMNS = """
@@ -111,7 +111,7 @@ def measure(folder: Path, given: argparse.Namespace) -> tuple[float, float]:
     moved = Clock()
     with set_up(folder, given.monitors, given.format) as registry:
         clock.now = moved
-        _load_reader(registry.monitor.get("m0000"))
+        load_libraries()
         registry.monitor.run("m0000")
         evidence = registry.configuration.open_evidence()
 

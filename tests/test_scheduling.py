@@ -15,9 +15,9 @@ from crisplens.core.database import write_session
 from crisplens.monitors import checking, leases
 from crisplens.monitors.leases import Lease
 from crisplens.monitors.planning import Planner
-from crisplens.nouns import scheduling
+from crisplens.nouns import scheduling_leases
 from crisplens.nouns.scheduling import Checked, News, Stop
-from tests.conftest import Files
+from tests.conftest import Files, assert_refused
 
 pytestmark = pytest.mark.stored
 
@@ -129,7 +129,7 @@ def test_a_lease_is_kept_for_as_long_as_a_check_takes(
 ) -> None:
     watch(registry, files)
     pass_hours(monkeypatch, 2)
-    monkeypatch.setattr(scheduling, "SHORTEST_LEASE", 0.6)
+    monkeypatch.setattr(scheduling_leases, "SHORTEST_LEASE", 0.6)
     carry_out, begun, stops = checking.carry_out_check, [], (Stop(), Stop())
 
     def slow(*given: Any, **named: Any) -> Any:
@@ -212,3 +212,17 @@ def test_what_listens_and_fails_ends_nothing(
 
     registry.scheduler.run(once=True, tell=deaf)
     assert len(checked(registry)) == 2
+
+
+def test_within_a_transaction_nothing_is_scheduled(
+    registry: Registry, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch(registry, files)
+    pass_hours(monkeypatch, 2)
+
+    def command() -> None:
+        with registry.transaction() as together:
+            together.scheduler.run(once=True)
+
+    assert_refused(registry, command, "stands-alone", "scheduler")
+    assert checked(registry) == []

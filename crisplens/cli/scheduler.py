@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crisplens.cli.monitor import window_text
+from crisplens.cli.monitor_checks import check_line
 from crisplens.cli.notification import told_text
 from crisplens.cli.options import command
 from crisplens.cli.output import Output, emit, table
@@ -120,11 +120,7 @@ def _say(text: str) -> None:
 def _lines(news: Any) -> Iterator[str]:
     run = news.run
     for done in run.checks:
-        check = done.check
-        incident = f" {done.incident.id} is {done.incident.state}." if done.incident else ""
-        window = f" {window_text(check)}" if check.window.end or check.window.name else ""
-        result = check.result
-        yield f"{news.project}: {check.id} of {run.monitor}{window}: {result.verdict}. {result.reason}{incident}"
+        yield f"{news.project}: {check_line(done)}"
     if run.failure:
         yield f"{news.project}: {run.monitor}: {run.failure}"
     elif run.waiting:

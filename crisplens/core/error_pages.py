@@ -161,8 +161,8 @@ ERROR_PAGES: dict[str, str] = {
     "schema-too-new": "The registry was written by a newer crisplens. Upgrade crisplens.",
     "schema-too-old": "The registry was written by an older crisplens. Back it up and run `crisplens db upgrade`.",
     "signature-demanded": "The gate takes signed approvals only. Sign with your SSH key: --sign KEY.",
-    "stands-alone": "A redaction removes content for good, and a push is a transaction of its own: neither is given "
-    "within a transaction, which may still fail.",
+    "stands-alone": "A redaction removes content for good, a push is a transaction of its own, and a scheduler makes "
+    "one for each check: none of them is given within a transaction, which may still fail.",
     "source-unreached": "The object store or database that holds the data cannot be reached; the message says why.",
     "statistics-differ": "Statistics of different bins, classes or kinds cannot be put together.",
     "text-too-long": "A text is longer than is kept in the ledger. Attach long texts as evidence files.",

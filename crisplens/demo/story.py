@@ -14,7 +14,7 @@ import crisplens
 from crisplens.core.configuration import set_default_project
 from crisplens.core.errors import Refused
 from crisplens.demo import data, model
-from crisplens.monitors.checking import CheckRecorded
+from crisplens.monitors.recording import CheckRecorded
 
 PROJECT = "outpatient-visits"
 MODEL = "visits"

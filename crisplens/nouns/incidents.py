@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from crisplens.binding import Command, Noun, ProjectQuery
 from crisplens.lifecycle import doors
-from crisplens.monitors import checking
-from crisplens.monitors.incidents import queries
+from crisplens.monitors.incidents import overdue, queries
 from crisplens.monitors.incidents import service as incidents
 
 
@@ -17,7 +16,7 @@ class Incidents(Noun):
     escalate = Command(incidents.escalate_incident)
     link = Command(incidents.link_incident)
     resolve = Command(incidents.resolve_incident)
-    escalate_overdue = Command(checking.escalate_overdue)
+    escalate_overdue = Command(overdue.escalate_overdue)
     list = ProjectQuery(queries.list_incidents)
     get = ProjectQuery(queries.get_incident)
 

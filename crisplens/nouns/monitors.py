@@ -12,17 +12,18 @@ import msgspec
 from crisplens.binding import Command, Noun, ProjectQuery
 from crisplens.core import clock
 from crisplens.core.errors import CrisplensError, InputError
-from crisplens.monitors import checking, due
+from crisplens.monitors import checking, due, recording
 from crisplens.monitors import queries as monitor_queries
 from crisplens.monitors import service as monitors
 from crisplens.monitors import settings as options
-from crisplens.monitors.checking import CheckFindings, CheckRecorded
+from crisplens.monitors.checking import CheckFindings
 from crisplens.monitors.engines.interface import Rows
 from crisplens.monitors.incidents import queries as incident_queries
 from crisplens.monitors.opening import opened_for
 from crisplens.monitors.performance import service as performance
 from crisplens.monitors.performance.labels import LabelsAwaited
 from crisplens.monitors.performance.plans import KpiPlan
+from crisplens.monitors.recording import CheckRecorded
 from crisplens.monitors.schedules.windows import FileRule, WholeRule
 from crisplens.monitors.streaming.model import is_pushed
 
@@ -77,9 +78,7 @@ class Monitors(Noun):
     _checked_windows = ProjectQuery(monitor_queries.checked_windows)
     _last_checks = ProjectQuery(monitor_queries.last_checks)
 
-    def run(
-        self, name: str, *, engine: str | None = None, current: str | Any | None = None
-    ) -> checking.CheckRecorded:
+    def run(self, name: str, *, engine: str | None = None, current: str | Any | None = None) -> CheckRecorded:
         """Check a monitor now, and record what was found: its oldest window that was not checked, or `current`.
 
         `current` is a location, or a DataFrame of pandas or polars, or a pyarrow Table. Raises `InputError` when the
@@ -101,7 +100,7 @@ class Monitors(Noun):
                 rows = self._oldest_window(monitor, table, remote) if own else Rows(table, remote=remote)
                 found = self._look(monitor, rows, engine=engine)
         with self._registry.writing() as work:
-            return checking.record_check(work, found)
+            return recording.record_check(work, found)
 
     def run_due(
         self,
@@ -304,9 +303,9 @@ class Monitors(Noun):
         with self._registry.writing() as work:
             if hold:
                 hold(work.session)
-            if checking.is_recorded(work, found, since=moment):
+            if recording.is_recorded(work, found, since=moment):
                 return ()
-            return (checking.record_check(work, found),)
+            return (recording.record_check(work, found),)
 
     def _look(self, monitor: Monitor, rows: Rows, *, engine: str | None = None) -> CheckFindings:
         evidence = self._registry.configuration.open_evidence()

@@ -14,13 +14,14 @@ from crisplens.core.database import write_session
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.core.work import UnitOfWork
 from crisplens.lifecycle.roles.service import authorise
-from crisplens.monitors import checking
 from crisplens.monitors import queries as monitor_queries
-from crisplens.monitors.checking import CheckRecorded
+from crisplens.monitors import recording
+from crisplens.monitors.recording import CheckRecorded
 from crisplens.monitors.schedules.windows import RowsRule, TimeRule
 from crisplens.monitors.streaming import service
-from crisplens.monitors.streaming.batches import parse_rows, read_rows
+from crisplens.monitors.streaming.formats import parse_rows
 from crisplens.monitors.streaming.model import batch_mark
+from crisplens.monitors.streaming.rows import read_rows
 from crisplens.monitors.streaming.service import Standing, Target, WindowFill
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def close_due(
         findings = service.nothing_pushed(monitor)
         with registry.writing() as work:
             hold(work.session)
-            if not checking.is_recorded(work, findings, since=moment):
-                checks = (checking.record_check(work, findings),)
+            if not recording.is_recorded(work, findings, since=moment):
+                checks = (recording.record_check(work, findings),)
     return Closed(monitor=monitor.name, checks=checks)
 
 

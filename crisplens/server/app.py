@@ -21,14 +21,14 @@ from sqlalchemy import text
 
 from crisplens.core.error_pages import ERROR_PAGES
 from crisplens.core.errors import CrisplensError, InputError, RegistryError
-from crisplens.monitors.streaming.batches import bad_batch
+from crisplens.monitors.streaming.refusals import bad_batch
 from crisplens.monitors.streaming.service import WindowFill
 from crisplens.server.problems import MEDIA_TYPE, Problem, plain_problem, problem_of
 from crisplens.server.tokens import Token, find_token
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
-    from crisplens.monitors.checking import CheckRecorded
+    from crisplens.monitors.recording import CheckRecorded
     from crisplens.nouns.streaming import Pushed
 
 MOST_BODY = 16 << 20

@@ -222,7 +222,7 @@ def test_a_registry_that_does_not_answer_is_told_once_and_waited_for(
             stop.ask()
 
     monkeypatch.setattr(Planner, "read", failing)
-    monkeypatch.setattr("crisplens.nouns.scheduling.FIRST_OUTAGE", 0.05)
+    monkeypatch.setattr("crisplens.nouns.scheduling_loop.FIRST_OUTAGE", 0.05)
     with connect() as registry:
         giving_up = threading.Timer(20, stop.ask)
         giving_up.start()

@@ -21,7 +21,7 @@ from crisplens.lifecycle import approvals, cycles, doors, projects
 from crisplens.lifecycle import service as lifecycle
 from crisplens.lifecycle.phases import get_phase
 from crisplens.migrations import upgrade
-from crisplens.monitors import checking
+from crisplens.monitors import checking, recording
 from crisplens.monitors import service as monitors
 from crisplens.monitors.engines.interface import EngineResult
 from crisplens.monitors.incidents import service as answers
@@ -135,7 +135,7 @@ def record_check(
         found = checking.CheckFindings(
             get_monitor(work.session, work.project, monitor), window, EngineResult(result, profile)
         )
-        return checking.record_check(work, found)
+        return recording.record_check(work, found)
 
     return registry.do(command, by="ci@example.org", **where)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from crisplens.core.errors import InputError
-from crisplens.monitors.streaming.batches import FORMATS, MOST_BYTES, too_many_bytes
+from crisplens.monitors.streaming.formats import FORMATS
+from crisplens.monitors.streaming.refusals import MOST_BYTES, too_many_bytes
 
 _ENDINGS = {
     ".csv": "csv",

@@ -21,7 +21,7 @@ from crisplens.core.content_store import ContentStore
 from crisplens.core.errors import InputError
 from crisplens.core.work import UnitOfWork
 from crisplens.monitors import checking
-from crisplens.monitors.checking import MOST_VIOLATIONS, CheckFindings, CheckRecorded, record_check
+from crisplens.monitors.checking import MOST_VIOLATIONS, CheckFindings
 from crisplens.monitors.engines import _comparing
 from crisplens.monitors.engines.by_name import get_engine, reads_reference_rows
 from crisplens.monitors.engines.interface import EngineResult
@@ -30,6 +30,7 @@ from crisplens.monitors.model import Profile
 from crisplens.monitors.moving import PastWindow
 from crisplens.monitors.quality.model import Constraints, Violation
 from crisplens.monitors.queries import Monitor, checked_windows, past_windows
+from crisplens.monitors.recording import CheckRecorded, record_check
 from crisplens.monitors.schedules.windows import RowsRule, TimeRule
 from crisplens.monitors.service import check_in_use
 from crisplens.monitors.states import Window

@@ -20,9 +20,11 @@ import pytest
 from crisplens.core.errors import InputError
 from crisplens.monitors.engines import duckdb_engine
 from crisplens.monitors.model import Profile
-from crisplens.monitors.streaming import batches
-from crisplens.monitors.streaming.batches import Wanted, parse_rows, profile_part, read_rows
+from crisplens.monitors.streaming import refusals
+from crisplens.monitors.streaming.batches import Wanted, profile_part
+from crisplens.monitors.streaming.formats import parse_rows
 from crisplens.monitors.streaming.reading import format_of_batch, read_bounded
+from crisplens.monitors.streaming.rows import read_rows
 from crisplens.registry.data.tabular import open_table
 from tests.monitors.streaming.conftest import Row, make_rows, to_csv
 
@@ -172,7 +174,7 @@ def test_no_rows_are_no_fault_and_no_bytes_are(wanted: Wanted) -> None:
 def test_more_rows_than_are_taken_in_at_once_are_refused(
     wanted: Wanted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_ROWS", 100)
+    monkeypatch.setattr(refusals, "MOST_ROWS", 100)
     table = pa.Table.from_pylist(make_rows(101))
     for content, format in (
         (parquet(table), "parquet"),

@@ -23,8 +23,9 @@ from crisplens.monitors.model import CategoricalProfile, NumericProfile, Profile
 from crisplens.monitors.profiles import MOST_CATEGORIES
 from crisplens.monitors.schedules.windows import RowsRule, TimeRule, parse_window_rule
 from crisplens.monitors.streaming import model
-from crisplens.monitors.streaming.batches import Batch, Wanted, profile_part, read_rows
+from crisplens.monitors.streaming.batches import Batch, Wanted, profile_part
 from crisplens.monitors.streaming.model import Batches, Done, PushWindow
+from crisplens.monitors.streaming.rows import read_rows
 from crisplens.registry.data.tabular import open_table
 
 NOON = datetime(2031, 3, 1, 12, tzinfo=UTC)
