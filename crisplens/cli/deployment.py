@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -33,16 +34,33 @@ def group() -> None:
     metavar="NAME=MODEL@VERSION:PERCENT",
     help="Another version, and its share of the traffic.",
 )
+@many(
+    "--answers",
+    "answers",
+    metavar="TRIGGER",
+    help="A trigger that this answers in production: it is resolved, and its incidents.",
+)
 @click.option("--note", default="", help="What is to be said about it.")
 @command(acts=True)
 def record(
-    registry: Registry, model: str, environment: str, kind: str, variants: tuple[str, ...], note: str
+    registry: Registry,
+    model: str,
+    environment: str,
+    kind: str,
+    variants: tuple[str, ...],
+    answers: tuple[str, ...],
+    note: str,
 ) -> Output:
     """Record that MODEL@VERSION went into service; to production only through its open evaluation gate."""
     deployed = registry.deployment.record(
-        model, environment=environment, kind=kind, variants=parse_variants(variants), note=note
+        model,
+        environment=environment,
+        kind=kind,
+        variants=parse_variants(variants),
+        answers=answers,
+        note=note,
     )
-    return Output(deployed, f"{deployed.id}: {_served(deployed)} in {deployed.environment}, {deployed.kind}.")
+    return Output(deployed, "\n".join(_told(registry, deployed, answers)))
 
 
 @group.command("list")
@@ -56,6 +74,23 @@ def list_(registry: Registry) -> Output:
     ]
     columns = ("Deployment", "Environment", "Kind", "Serves", "By", "Recorded")
     return Output.table(deployments, columns, rows, empty=NONE_YET)
+
+
+def _told(registry: Registry, deployed: Deployment, answers: tuple[str, ...]) -> Iterator[str]:
+    """What was recorded; of a deployment to production, also what it answers or leaves open."""
+    from crisplens.registry.deployments.model import is_production
+
+    yield f"{deployed.id}: {_served(deployed)} in {deployed.environment}, {deployed.kind}."
+    if not is_production(deployed.environment):
+        return
+    for one in registry.trigger.list():
+        if one.id in answers:
+            yield f"{one.id} is resolved by {one.resolved_by}; {one.incident} is resolved with it."
+        serving = next((each.model for each in deployed.variants if each.model.name == one.model), None)
+        if one.is_open and serving and not answers:
+            yield f"{one.id} still asks for {one.model} to be retrained."
+            if registry.model.show(serving).seq > one.seq:
+                yield f"If {serving} answers it: crisplens trigger resolve {one.id} --model {serving}"
 
 
 def _served(deployed: Deployment) -> str:

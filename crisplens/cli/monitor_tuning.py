@@ -33,11 +33,12 @@ def backtest(
             one.verdict,
             "yes" if one.alarmed else "",
             ", ".join(one.drifting),
+            ", ".join(one.excused),
             ", ".join(one.alarming),
         )
         for one in found.windows
     ]
-    columns = ("Check", "Window", "Verdict then", "Alarm then", "Would drift", "Would alarm")
+    columns = ("Check", "Window", "Verdict then", "Alarm then", "Would drift", "Excused", "Would alarm")
     said = (
         f"{count(found.alarms, 'alarm')} would have begun in {count(len(rows), 'window')}, with the tolerance "
         f"{settings.tolerance:g}, the level {settings.level:g} and {settings.needed} of {settings.of} windows."

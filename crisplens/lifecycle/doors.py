@@ -20,7 +20,7 @@ from crisplens.lifecycle.policies.model import Duty
 from crisplens.lifecycle.record import ProjectRecord, load_record
 from crisplens.lifecycle.roles.model import same_person
 from crisplens.monitors.incidents import service as incidents
-from crisplens.monitors.incidents.queries import Trigger
+from crisplens.monitors.incidents.queries import Trigger, get_trigger
 from crisplens.registry.deployments import service as deployments
 from crisplens.registry.deployments.model import is_production
 from crisplens.registry.deployments.queries import Deployment
@@ -51,15 +51,20 @@ def record_deployment(
     environment: str,
     kind: str,
     variants: Mapping[str, tuple[str | VersionRef, str | float]] | None = None,
+    answers: Sequence[str] = (),
     note: str = "",
 ) -> Deployment:
     """Record that a model version went into service; to production only through the gates that the policy names.
 
     `variants` maps names to other versions and their share of the traffic in percent; `model` serves the rest.
+    `answers` are the ids of retraining triggers that a deployment to production answers: each is resolved, as by
+    `resolve_trigger`, with what now serves of its model, `model` before its variants.
+
     Raises `InputError` for unknown versions or shares that do not fit, `Refused` when a gate is blocked or the policy
-    keeps the actor's duties apart.
+    keeps the actor's duties apart; and what `resolve_trigger` raises. Then nothing is recorded.
     """
     served = deployments.share_traffic(parse_reference("model", model), variants or {})
+    _check_answers(answers, environment)
     record = load_record(work.session, work.project, now=work.now)
     gates = []
     for variant in served:
@@ -67,9 +72,14 @@ def record_deployment(
         gates += decide(record, version, record.policy.policy.doors.deployment)
         if is_production(environment):
             _refuse_united(record, work.actor.id, version)
-    return deployments.record_deployment(
+    deployed = deployments.record_deployment(
         work, served, environment=environment, kind=kind, gates=gates, note=note
     )
+    for id in dict.fromkeys(answers):
+        asked = get_trigger(work.session, work.project, id).model
+        serving = next((one.model for one in served if one.model.name == asked), served[0].model)
+        _resolve(work, record, id, serving, f"It went to {environment} with {deployed.id}.")
+    return deployed
 
 
 def resolve_trigger(work: UnitOfWork, id: str, *, model: str | VersionRef, note: str = "") -> Trigger:
@@ -78,9 +88,28 @@ def resolve_trigger(work: UnitOfWork, id: str, *, model: str | VersionRef, note:
     Raises `InputError` when the trigger or version is unknown or closed, `Refused` when the version does not answer it.
     """
     record = load_record(work.session, work.project, now=work.now)
-    version = get_model_version(work.session, work.project, parse_reference("model", model))
+    return _resolve(work, record, id, parse_reference("model", model), note)
+
+
+def _resolve(work: UnitOfWork, record: ProjectRecord, id: str, model: VersionRef, note: str) -> Trigger:
+    version = get_model_version(work.session, work.project, model)
     gate = decide_version(record, version)
     return incidents.resolve_trigger(work, id, model=version.ref, gate=gate, note=note)
+
+
+def _check_answers(answers: Sequence[str], environment: str) -> None:
+    if isinstance(answers, str):
+        raise InputError(
+            f"the answered triggers are one text, {answers[:60]!r}",
+            slug="bad-choice",
+            hint=f"Give a list of ids: answers=[{answers[:60]!r}].",
+        )
+    if answers and not is_production(environment):
+        raise InputError(
+            f"a deployment to {environment} answers no trigger, as only one to production does",
+            slug="bad-choice",
+            hint="Leave --answers out, and give it when the version goes to production.",
+        )
 
 
 def close_cycle(work: UnitOfWork, *, note: str = "") -> CycleStory:

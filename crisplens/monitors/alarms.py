@@ -175,7 +175,8 @@ def _leans(newest: Sequence[Mapping[str, Effect]], name: str, settings: AlarmSet
 
 def in_cool_down(last_alarm_at: datetime | None, now: datetime, cool_down: timedelta) -> bool:
     """Whether an alarm was given less than `cool_down` before `now`, so that another would say nothing new."""
-    return last_alarm_at is not None and now - last_alarm_at < cool_down
+    # A time to come was given by a clock that was corrected since.
+    return last_alarm_at is not None and timedelta(0) <= now - last_alarm_at < cool_down
 
 
 def newly_alarming(now: Iterable[str], before: Collection[str]) -> tuple[str, ...]:

@@ -29,12 +29,12 @@ from crisplens.monitors.engines.parts import (
     look_at_readable,
     stamps,
 )
+from crisplens.monitors.features import resolved
 from crisplens.monitors.model import FOUND, CheckResult, MovingFindings, Profile, Verdict
 from crisplens.monitors.moving import PastWindow, choose_windows, compare
 from crisplens.monitors.performance.plans import PerformanceBaseline, PerformancePlan, VariantPlan
 from crisplens.monitors.quality.model import Violation
 from crisplens.monitors.queries import Monitor
-from crisplens.monitors.schedules.windows import TimeRule
 from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
 from crisplens.registry.data.content import Bytes, digest_table
@@ -120,19 +120,20 @@ def look_back(
     if also is None or current is None or found.check.verdict is not Verdict.DRIFT:
         return None
     now = PastWindow(key=window.key, start=window.start, end=window.end, verdict=found.check.verdict)
-    chosen = choose_windows(also, now, earlier(), zone=_zone(monitor))
+    chosen = choose_windows(also, now, earlier(), zone=monitor.zone)
 
     def read(digest: str) -> Profile:
         return msgspec.json.decode(evidence.read(digest), type=Profile)
 
+    reference = read(monitor.reference_profile)
     return compare(
         also,
         chosen,
         [read(one.profile) for one in chosen],
-        reference=read(monitor.reference_profile),
+        reference=reference,
         current=current,
         checks=found.check.columns,
-        settings=monitor.settings,
+        settings=resolved(monitor.settings, reference),
     )
 
 
@@ -242,13 +243,6 @@ def _reference_rows(monitor: Monitor, engine: str) -> Iterator[Table | None]:
                 else "Its scores need its rows: restore the file, or take scores from its profile alone.",
             )
         yield table
-
-
-def _zone(monitor: Monitor) -> str:
-    """The clock that the monitor's windows go by; windows of elapsed time go by that of its schedule."""
-    if isinstance(monitor.windows, TimeRule) and monitor.windows.zone != "UTC":
-        return monitor.windows.zone
-    return monitor.schedule.zone if monitor.schedule else "UTC"
 
 
 def _expected(monitor: Monitor, evidence: ContentStore, table: Table) -> tuple[Expected, ...]:

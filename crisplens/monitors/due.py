@@ -9,6 +9,7 @@ from typing import Any
 
 from crisplens.core.clock import parse_time
 from crisplens.core.errors import InputError
+from crisplens.ledger.service import MOST_BEHIND
 from crisplens.monitors.engines.interface import Rows, RowSlice, TimeSlice
 from crisplens.monitors.queries import Monitor
 from crisplens.monitors.schedules.model import due_times, next_due
@@ -40,8 +41,15 @@ def due_moment(monitor: Monitor, last_check: str | None, now: datetime) -> datet
     """
     if monitor.schedule is None or monitor.retired_at is not None:
         return None
-    after = parse_time(max(monitor.recorded_at, last_check or ""))
+    if last_check is None and is_to_come(monitor.recorded_at, now):
+        return now
+    after = parse_time(last_check or monitor.recorded_at)
     return next(iter(due_times(monitor.schedule, after, now, 1)), None)
+
+
+def is_to_come(recorded_at: str, now: datetime) -> bool:
+    """Whether something bears a time (RFC 3339) that only a clock can have given that was corrected since."""
+    return parse_time(recorded_at) - now > MOST_BEHIND
 
 
 def next_moment(monitor: Monitor, now: datetime) -> datetime | None:

@@ -1,4 +1,8 @@
-"""A monitor's past windows, judged anew by other settings: their profiles are kept, so no data is read."""
+"""A monitor's past windows, judged anew by other settings: their profiles are kept, so no data is read.
+
+Where it has a moving reference, each window is compared with the windows before it as they were known then: what was
+accepted later excuses nothing that came before.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import msgspec
 
 from crisplens.core.content_store import ContentStore
 from crisplens.core.errors import InputError
-from crisplens.monitors import tuning
+from crisplens.monitors import moving, tuning
 from crisplens.monitors.alarms import AlarmSettings
 from crisplens.monitors.features import resolved
 from crisplens.monitors.model import CheckSettings, Profile, Verdict
@@ -16,7 +20,10 @@ from crisplens.monitors.queries import Check, Monitor
 
 
 class PastWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """A window that was checked: what was decided then, and what these settings would have said."""
+    """A window that was checked: what was decided then, and what these settings would have said.
+
+    `excused` are columns that would drift from the reference, but are excused by the windows before.
+    """
 
     check: str
     window: str
@@ -24,6 +31,7 @@ class PastWindow(msgspec.Struct, frozen=True, kw_only=True):
     alarmed: bool
     drifting: tuple[str, ...]
     alarming: tuple[str, ...]
+    excused: tuple[str, ...] = ()
 
 
 class Backtest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,14 +70,25 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def backtest(
-    monitor: Monitor, checks: Sequence[Check], settings: CheckSettings, evidence: ContentStore
+    monitor: Monitor,
+    checks: Sequence[Check],
+    settings: CheckSettings,
+    evidence: ContentStore,
+    *,
+    earlier: Sequence[moving.PastWindow] = (),
 ) -> Backtest:
     """What `settings` would have said over the windows of `checks`, oldest first; each window's newest check counts.
 
-    Raises `InputError` when no window was profiled, or the settings decide by a share.
+    `earlier` are the same checks for a moving reference (`queries.past_windows`). Raises `InputError` when no window
+    was profiled, or the settings decide by a share.
     """
     reference, kept, windows = _load(monitor, checks, evidence)
-    found = tuning.backtest(reference, windows, _alarm_settings(resolved(settings, reference)))
+    found = tuning.backtest(
+        reference,
+        windows,
+        _alarm_settings(resolved(settings, reference)),
+        before=_before(monitor, settings, kept, reference, windows, earlier, evidence),
+    )
     told = tuple(
         PastWindow(
             check=check.id,
@@ -78,6 +97,7 @@ def backtest(
             alarmed=check.decision.alarm,
             drifting=one.flagged,
             alarming=one.alarming,
+            excused=one.excused,
         )
         for check, one in zip(kept, found, strict=True)
     )
@@ -94,11 +114,13 @@ def tune(
     most_alarms: float,
     period: int,
     effect: float = 0.2,
+    earlier: Sequence[moving.PastWindow] = (),
 ) -> Tuning:
     """Settings with at most `most_alarms` false alarms in `period` windows that find drift of `effect` soonest.
 
     The past windows are taken as quiet, but for those of checks that an incident was opened for or belongs to.
-    Raises `InputError` when no window was profiled, and for a rate or effect that cannot be.
+    `earlier` are the same checks for a moving reference (`queries.past_windows`). Raises `InputError` when no window
+    was profiled, and for a rate or effect that cannot be.
     """
     reference, kept, windows = _load(monitor, checks, evidence)
     drifting = [(at, at + 1) for at, check in enumerate(kept) if check.incident is not None]
@@ -110,6 +132,7 @@ def tune(
         period=period,
         w=effect,
         drifting=drifting,
+        before=_before(monitor, monitor.settings, kept, reference, windows, earlier, evidence),
     )
     return Tuning(
         monitor=monitor.name,
@@ -135,11 +158,49 @@ def _load(
             hint=f"`crisplens monitor run {monitor.name}` checks one.",
         )
     kept = sorted(newest.values(), key=lambda check: (check.window.start or "", check.seq))
+    windows = [_read(evidence, check.attachments[0]) for check in kept]
+    return _read(evidence, monitor.reference_profile), kept, windows
+
+
+def _before(
+    monitor: Monitor,
+    settings: CheckSettings,
+    kept: Sequence[Check],
+    reference: Profile,
+    windows: Sequence[Profile],
+    earlier: Sequence[moving.PastWindow],
+    evidence: ContentStore,
+) -> list[Profile | None]:
+    """For each window the accepted windows before it, as they were known when it was checked."""
+    also = settings.also
+    # Most monitors have none, and most windows nothing accepted before them.
+    if also is None or not any(one.accepted for one in earlier):
+        return []
+    profiles = {check.attachments[0]: window for check, window in zip(kept, windows, strict=True)}
+    by_seq = {one.seq: one for one in earlier}
 
     def read(digest: str) -> Profile:
-        return msgspec.json.decode(evidence.read(digest), type=Profile)
+        return profiles[digest] if digest in profiles else _read(evidence, digest)
 
-    return read(monitor.reference_profile), kept, [read(check.attachments[0]) for check in kept]
+    return [
+        moving.accepted_windows(
+            also,
+            by_seq[check.seq],
+            moving.known_by(earlier, check.seq, check.recorded_at),
+            read,
+            reference=reference,
+            rows=window.rows,
+            minimum_rows=settings.minimum_rows,
+            zone=monitor.zone,
+        )
+        if check.seq in by_seq
+        else None
+        for check, window in zip(kept, windows, strict=True)
+    ]
+
+
+def _read(evidence: ContentStore, digest: str) -> Profile:
+    return msgspec.json.decode(evidence.read(digest), type=Profile)
 
 
 def _alarm_settings(settings: CheckSettings) -> AlarmSettings:

@@ -10,7 +10,7 @@ a drift is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
@@ -61,7 +61,8 @@ class PastWindow(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier check of the monitor, as far as the choice needs it.
 
     `verdict` is that against the training data alone. `profile` names the window's profile; empty when none was kept.
-    `accepted` says that a person looked at the drift that was found and took it for normal.
+    `accepted` says that a person looked at the drift that was found and took it for normal, `accepted_at` when (RFC
+    3339; empty where that does not matter), and `seq` which event recorded the check.
     """
 
     key: str
@@ -72,6 +73,8 @@ class PastWindow(msgspec.Struct, frozen=True, kw_only=True):
     incident: str | None = None
     muted: bool = False
     accepted: bool = False
+    accepted_at: str = ""
+    seq: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,41 @@ def choose_windows(
             chosen.append(one)
             until = _moment(one.start)
     return tuple(reversed(chosen))
+
+
+def known_by(earlier: Sequence[PastWindow], seq: int, at: str) -> list[PastWindow]:
+    """The windows that were checked before event `seq`, with what had been accepted by that time (RFC 3339)."""
+    return [
+        msgspec.structs.replace(one, accepted=False) if one.accepted and one.accepted_at > at else one
+        for one in earlier
+        if one.seq < seq
+    ]
+
+
+def accepted_windows(
+    moving: MovingReference,
+    now: PastWindow,
+    earlier: Sequence[PastWindow],
+    read: Callable[[str], Profile],
+    *,
+    reference: Profile,
+    rows: int,
+    minimum_rows: int = 1,
+    zone: str = "UTC",
+) -> Profile | None:
+    """The windows before `now` that may excuse its drift, as one table; None where there are none, or too few.
+
+    `read` gives the profile of a name, `rows` is the size of `now`. Columns with fewer than `minimum_rows` values are
+    left out: they excuse nothing.
+    """
+    chosen = choose_windows(moving, now, earlier, zone=zone)
+    if not all(map(_is_accepted, chosen)):
+        return None
+    merged = merge_windows(reference, [read(one.profile) for one in chosen])
+    if _too_few(moving, len(chosen), merged.rows, rows):
+        return None
+    enough = tuple(one for one in merged.columns if _values(one) >= minimum_rows)
+    return Profile(rows=merged.rows, columns=enough)
 
 
 def merge_windows(reference: Profile, windows: Sequence[Profile]) -> Profile:

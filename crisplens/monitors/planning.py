@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crisplens.core import clock
 from crisplens.core.clock import parse_time, to_text
 from crisplens.monitors import leases
+from crisplens.monitors.due import is_to_come
 from crisplens.monitors.incidents.model import OPEN_STATES
 from crisplens.monitors.incidents.tables import IncidentRow
 from crisplens.monitors.leases import Lease
+from crisplens.monitors.queries import counted_times, newest_times
 from crisplens.monitors.schedules.model import Schedule, next_due
 from crisplens.monitors.tables import CheckRow, MonitorRow
 
@@ -69,7 +71,7 @@ class Planner:
     """
 
     project: str | None = None
-    _last: dict[Key, str] = field(default_factory=dict)
+    _last: dict[Key, tuple[int, str]] = field(default_factory=dict)
     _seen: int = -1
     _next: dict[Key, tuple[Schedule, str, datetime | None]] = field(default_factory=dict)
 
@@ -81,7 +83,7 @@ class Planner:
         due: list[Entry] = []
         waiting: list[Entry] = []
         coming: list[datetime] = []
-        for entry in self._entries(session, found):
+        for entry in self._entries(session, found, now):
             moment, lease = entry.moment, entry.lease
             if moment is not None and moment > now:
                 coming.append(moment)
@@ -97,9 +99,10 @@ class Planner:
         due.sort(key=lambda one: one.since)
         return Plan(tuple(due), tuple(waiting), held, min(coming, default=None))
 
-    def _entries(self, session: Session, found: dict[Key, Lease]) -> Iterator[Entry]:
+    def _entries(self, session: Session, found: dict[Key, Lease], now: datetime) -> Iterator[Entry]:
         """Every monitor in use that has a schedule, with its next moment; and every other that has a lease."""
         left = {key: lease for key, lease in found.items() if key[1].startswith(CHECK)}
+        last = counted_times(session, self._last)
         query = select(MonitorRow.project, MonitorRow.name, MonitorRow.schedule, MonitorRow.recorded_at)
         if self.project is not None:
             query = query.where(MonitorRow.project == self.project)
@@ -108,8 +111,13 @@ class Planner:
         ):
             lease = left.pop((project, CHECK + name), None)
             if schedule is not None:
-                after = max(recorded_at, self._last.get((project, name), ""))
-                yield Entry(project, name, self._moment((project, name), schedule, after), lease)
+                after = last.get((project, name))
+                if after is None and is_to_come(recorded_at, now):
+                    yield Entry(project, name, now, lease)
+                    continue
+                yield Entry(
+                    project, name, self._moment((project, name), schedule, after or recorded_at), lease
+                )
             elif lease is not None:
                 yield Entry(project, name, None, lease)
         for (project, name), lease in left.items():
@@ -125,16 +133,12 @@ class Planner:
 
     def _read_last(self, session: Session) -> None:
         """Learn of the checks that were recorded since the last time."""
-        query = (
-            select(CheckRow.project, CheckRow.monitor, func.max(CheckRow.recorded_at), func.max(CheckRow.seq))
-            .where(CheckRow.seq > self._seen)
-            .group_by(CheckRow.project, CheckRow.monitor)
-        )
+        which = [CheckRow.seq > self._seen]
         if self.project is not None:
-            query = query.where(CheckRow.project == self.project)
-        for project, monitor, at, seq in session.execute(query):
-            self._last[project, monitor] = at
-            self._seen = max(self._seen, seq)
+            which.append(CheckRow.project == self.project)
+        newer = newest_times(session, *which)
+        self._last |= newer
+        self._seen = max([self._seen, *(seq for seq, _ in newer.values())])
 
 
 def projects_with_incidents(session: Session, project: str | None = None) -> tuple[str, ...]:

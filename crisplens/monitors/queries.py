@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
+from crisplens.ledger.events import ClockCorrected
+from crisplens.ledger.past import NOW, time_of
+from crisplens.ledger.tables import LedgerEvent
 from crisplens.monitors.decisions import Decision, Seen
 from crisplens.monitors.incidents.model import Response, State
-from crisplens.monitors.incidents.queries import Incident, list_incidents, list_triggers
+from crisplens.monitors.incidents.queries import Incident, Trigger, list_incidents, list_triggers
 from crisplens.monitors.model import CheckResult, CheckSettings, MovingFindings, Verdict
 from crisplens.monitors.moving import PastWindow, deciding_columns, deciding_verdict
 from crisplens.monitors.performance.plans import Plan
 from crisplens.monitors.quality.model import Violation
 from crisplens.monitors.schedules.model import Schedule
-from crisplens.monitors.schedules.windows import WindowRule
+from crisplens.monitors.schedules.windows import TimeRule, WindowRule
 from crisplens.monitors.states import Window
 from crisplens.monitors.tables import CheckRow, MonitorRow, MuteRow
 from crisplens.registry.views import View, find_view, views
@@ -46,6 +50,13 @@ class Monitor(View, frozen=True, kw_only=True):
     retired_by: str | None
     retired_at: str | None
     retired_reason: str | None
+
+    @property
+    def zone(self) -> str:
+        """The clock that its windows go by; windows of elapsed time go by that of its schedule."""
+        if isinstance(self.windows, TimeRule) and self.windows.zone != "UTC":
+            return self.windows.zone
+        return self.schedule.zone if self.schedule else "UTC"
 
 
 class Mute(View, frozen=True, kw_only=True):
@@ -165,25 +176,67 @@ def is_window_checked(session: Session, project: str, monitor: str, key: str) ->
 
 
 def last_checks(session: Session, project: str) -> dict[str, str]:
-    """When each of the project's monitors was last checked (RFC 3339); those that never were are missing."""
-    query = (
-        select(CheckRow.monitor, func.max(CheckRow.recorded_at))
-        .where(CheckRow.project == project)
-        .group_by(CheckRow.monitor)
+    """When each of the project's monitors was last checked (RFC 3339); those that never were are missing.
+
+    Of one whose newest check bears a time to come, see `counted_times`.
+    """
+    found = newest_times(session, CheckRow.project == project)
+    return {monitor: at for (_, monitor), at in counted_times(session, found).items()}
+
+
+def newest_times(session: Session, *which: ColumnElement[bool]) -> dict[tuple[str, str], tuple[int, str]]:
+    """The newest of `which` checks of each project's monitor: its place in the log, and its time (RFC 3339)."""
+    newest = (
+        select(CheckRow.project, CheckRow.monitor, func.max(CheckRow.seq).label("seq"))
+        .where(*which)
+        .group_by(CheckRow.project, CheckRow.monitor)
+        .subquery()
     )
-    return {row[0]: row[1] for row in session.connection().execute(query)}
+    # Joined by more than `seq`, so that an index answers it.
+    query = select(CheckRow.project, CheckRow.monitor, CheckRow.seq, CheckRow.recorded_at).join(
+        newest,
+        and_(
+            CheckRow.project == newest.c.project,
+            CheckRow.monitor == newest.c.monitor,
+            CheckRow.seq == newest.c.seq,
+        ),
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in session.connection().execute(query)}
 
 
-_LAST = select(func.max(CheckRow.recorded_at)).where(
-    CheckRow.project == bindparam("project_"), CheckRow.monitor == bindparam("monitor_")
+_LAST = (
+    select(CheckRow.seq, CheckRow.recorded_at)
+    .where(CheckRow.project == bindparam("project_"), CheckRow.monitor == bindparam("monitor_"))
+    .order_by(CheckRow.seq.desc())
+    .limit(1)
 )
 
 
 def last_check(session: Session, project: str, monitor: str) -> str | None:
-    """When a monitor was last checked (RFC 3339); None when it never was."""
-    found = session.connection().execute(_LAST, {"project_": project, "monitor_": monitor})
-    last: str | None = found.scalar_one()
-    return last
+    """When a monitor was last checked (RFC 3339, see `counted_times`); None when it never was."""
+    found = session.connection().execute(_LAST, {"project_": project, "monitor_": monitor}).one_or_none()
+    return None if found is None else counted_times(session, {monitor: (found[0], found[1])})[monitor]
+
+
+KeyT = TypeVar("KeyT")
+_CORRECTIONS = select(LedgerEvent.seq, LedgerEvent.recorded_at).where(LedgerEvent.type == ClockCorrected.TYPE)
+
+
+def counted_times(session: Session, found: Mapping[KeyT, tuple[int, str]]) -> dict[KeyT, str]:
+    """The times at which what was recorded counts as done, given its places in the log and its times there.
+
+    What was recorded before the clock was corrected may bear a time that is still to come. It counts as done when
+    recording went on from the right time; else nothing would be due until the clock has caught up.
+    """
+    now = time_of(session)
+    # Tables as of a point of the log have no log beside them.
+    if NOW in session.info or all(at <= now for _, at in found.values()):
+        return {key: at for key, (_, at) in found.items()}
+    corrections = session.execute(_CORRECTIONS).all()
+    return {
+        key: at if at <= now else min([at, *(again for place, again in corrections if place > seq)])
+        for key, (seq, at) in found.items()
+    }
 
 
 def newest_checks(session: Session, project: str) -> dict[str, Check]:
@@ -245,26 +298,32 @@ def past_windows(session: Session, project: str, monitor: str) -> list[PastWindo
     return [_past_window(check, accepted, mutes) for check in list_checks(session, project, monitor)]
 
 
-def _accepted_incidents(session: Session, project: str, monitor: str) -> list[Incident]:
-    dismissed = {one.id: one for one in list_triggers(session, project) if one.state == State.DISMISSED}
-    causes = {one.incident for one in dismissed.values()}
-    return [
-        one
-        for one in list_incidents(session, project)
-        if one.monitor == monitor
-        # A link to a trigger that was closed before is no answer to it.
-        and (
-            one.id in causes
-            or any(
-                link.target in dismissed and link.at <= (dismissed[link.target].closed_at or "")
-                for link in one.links
-            )
-        )
+def _accepted_incidents(session: Session, project: str, monitor: str) -> list[tuple[Incident, str]]:
+    """The monitor's incidents whose drift was accepted, each with when that was."""
+    dismissed = [one for one in list_triggers(session, project) if one.state == State.DISMISSED]
+    answered = [
+        (incident, [at for one in dismissed if (at := one.closed_at or "") and _answers(one, incident, at)])
+        for incident in list_incidents(session, project)
+        if incident.monitor == monitor
     ]
+    return [(incident, min(times)) for incident, times in answered if times]
 
 
-def _past_window(check: Check, accepted: list[Incident], mutes: list[Mute]) -> PastWindow:
+def _answers(trigger: Trigger, incident: Incident, closed_at: str) -> bool:
+    # A link to a trigger that was closed before is no answer to it.
+    return trigger.incident == incident.id or any(
+        link.target == trigger.id and link.at <= closed_at for link in incident.links
+    )
+
+
+def _past_window(check: Check, accepted: list[tuple[Incident, str]], mutes: list[Mute]) -> PastWindow:
     start = check.window.start or check.recorded_at
+    times = [
+        at
+        for one, at in accepted
+        # The windows that led to the incident are not in it.
+        if check.incident == one.id or (check.incident is None and one.since <= start and check.seq < one.seq)
+    ]
     return PastWindow(
         key=check.window.key,
         start=check.window.start,
@@ -273,10 +332,7 @@ def _past_window(check: Check, accepted: list[Incident], mutes: list[Mute]) -> P
         profile=check.attachments[0] if check.attachments and check.result.columns else "",
         incident=check.incident,
         muted=any(one.holds(start) or one.holds(check.recorded_at) for one in mutes),
-        # The windows that led to the incident are not in it.
-        accepted=any(
-            check.incident == one.id
-            or (check.incident is None and one.since <= start and check.seq < one.seq)
-            for one in accepted
-        ),
+        accepted=bool(times),
+        accepted_at=min(times, default=""),
+        seq=check.seq,
     )

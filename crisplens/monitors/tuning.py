@@ -3,6 +3,10 @@
 Past windows are profiles on the edges of one reference, oldest first. Whether they drifted is not known here: they are
 taken as quiet, but for those that the caller names. Drift is then added to them, so that what a setting misses is
 measured on the same data as its false alarms.
+
+Where a monitor has a moving reference, `before` gives for each window the accepted windows before it as one table
+(`moving.accepted_windows`), or None: a column that does not differ from them, though they differ from the reference, is
+excused (docs/decisions/0016-moving-references.md). Alarms by windows together cannot be excused so.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from crisplens.monitors.alarms import (
     flag_columns,
     newly_alarming,
 )
-from crisplens.monitors.effects import Effect, at_tolerance, effects, effects_together
+from crisplens.monitors.effects import Effect, at_tolerance, effect, effects, effects_together
 from crisplens.monitors.model import CategoricalProfile, ColumnProfile, NumericProfile, Profile
 
 TOLERANCES = (0.05, 0.075, 0.1, 0.15, 0.2, 0.3)
@@ -35,13 +39,17 @@ PATTERNS = ((1, 1), (2, 3), (3, 5))
 
 @dataclass(frozen=True)
 class WindowBacktest:
-    """What the settings would have said after one window: its flagged columns, and those that alarm."""
+    """What the settings would have said after one window: its flagged columns, and those that alarm.
+
+    `excused` would be flagged, but for the windows before.
+    """
 
     window: int
     flagged: tuple[str, ...]
     alarming: tuple[str, ...]
     # Of those, the columns that did not alarm after the window before.
     new: tuple[str, ...]
+    excused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,22 +83,34 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class _Excuse:
+    """The accepted windows before one: how its columns differ from them, and they from the reference."""
+
+    beside: dict[str, Effect]
+    apart: dict[str, Effect]
+
+
+@dataclass(frozen=True)
 class _Evidence:
     """The effects of each window, and those of the newest windows as one; any tolerance can be tested on them."""
 
     single: list[dict[str, Effect]]
     together: list[dict[str, Effect]]
+    excuses: list[_Excuse | None]
+
+
+Before = Sequence[Profile | None]
 
 
 def backtest(
-    reference: Profile, history: Sequence[Profile], settings: AlarmSettings
+    reference: Profile, history: Sequence[Profile], settings: AlarmSettings, *, before: Before = ()
 ) -> tuple[WindowBacktest, ...]:
     """What `settings` would have said after each window of `history`.
 
     Raises `InputError` for settings out of range and for profiles that are not on the reference's edges.
     """
-    check_alarm_settings(settings)
-    return _replay(_gather(reference, history, settings.of), settings)
+    _check(settings, before)
+    return _replay(_gather(reference, history, settings.of, before), settings)
 
 
 def trade_off(
@@ -101,6 +121,7 @@ def trade_off(
     tolerances: Iterable[float] = TOLERANCES,
     w: float = 0.2,
     drifting: Sequence[tuple[int, int]] = (),
+    before: Before = (),
     repeats: int = 20,
     seed: int = 0,
 ) -> tuple[TradeOff, ...]:
@@ -111,7 +132,9 @@ def trade_off(
     quiet window to the next drifting one, or the last. Raises `InputError` for settings out of range.
     """
     varied = [msgspec.structs.replace(settings, tolerance=t) for t in tolerances]
-    return _weigh(reference, history, varied, w=w, drifting=drifting, repeats=repeats, seed=seed)
+    return _weigh(
+        reference, history, varied, w=w, drifting=drifting, before=before, repeats=repeats, seed=seed
+    )
 
 
 def propose(
@@ -125,6 +148,7 @@ def propose(
     tolerances: Iterable[float] = TOLERANCES,
     patterns: Iterable[tuple[int, int]] = PATTERNS,
     drifting: Sequence[tuple[int, int]] = (),
+    before: Before = (),
     repeats: int = 20,
     seed: int = 0,
 ) -> Proposal:
@@ -146,7 +170,9 @@ def propose(
         for needed, of in patterns
         for t in allowed
     ]
-    weighed = _weigh(reference, history, varied, w=w, drifting=drifting, repeats=repeats, seed=seed)
+    weighed = _weigh(
+        reference, history, varied, w=w, drifting=drifting, before=before, repeats=repeats, seed=seed
+    )
     fitting = [one for one in weighed if one.rate * period <= most_alarms and one.found]
     chosen = min(
         fitting,
@@ -217,26 +243,69 @@ def _binomial(k: int, n: int, p: float) -> float:
     return math.exp(ways + k * math.log(p) + (n - k) * math.log1p(-p)) if p < 1 else float(k == n)
 
 
-def _gather(reference: Profile, history: Sequence[Profile], of: int) -> _Evidence:
+def _check(settings: AlarmSettings, before: Before) -> None:
+    check_alarm_settings(settings)
+    if settings.together and any(before):
+        raise InputError("windows together are not excused by windows before", slug="bad-setting")
+
+
+def _gather(reference: Profile, history: Sequence[Profile], of: int, before: Before = ()) -> _Evidence:
+    single = [effects(reference, window) for window in history]
+    merged = before or [None] * len(history)
     return _Evidence(
-        single=[effects(reference, window) for window in history],
+        single=single,
         together=[
             effects_together(reference, history[max(0, i - of + 1) : i + 1]) for i in range(len(history))
         ],
+        excuses=[
+            None if one is None else _excuse(reference, one, window, found)
+            for one, window, found in zip(merged, history, single, strict=True)
+        ],
     )
+
+
+def _excuse(reference: Profile, merged: Profile, window: Profile, found: Collection[str]) -> _Excuse:
+    """What `merged`, the accepted windows, say of the columns `found` that were compared with the reference."""
+    before = {column.name: column for column in merged.columns}
+    pairs = {one.name: (before[one.name], one) for one in window.columns if one.name in before}
+    beside = {name: effect(*pairs[name]) for name in found if name in pairs}
+    return _Excuse({name: one for name, one in beside.items() if one is not None}, effects(reference, merged))
+
+
+def _flags(
+    found: dict[str, Effect], excuse: _Excuse | None, settings: AlarmSettings
+) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """Which columns of a window are flagged, and which would be, but are excused."""
+    flags = flag_columns(found, settings)
+    if excuse is None or not any(flags.values()):
+        return flags, ()
+    still = flag_columns(excuse.beside, settings)
+    excused = tuple(
+        name
+        for name, flag in flags.items()
+        if flag
+        and not still.get(name, True)
+        and name in excuse.apart
+        and excuse.apart[name].w > settings.tolerances.get(name, settings.tolerance)
+    )
+    return {name: flag and name not in excused for name, flag in flags.items()}, excused
 
 
 def _replay(evidence: _Evidence, settings: AlarmSettings) -> tuple[WindowBacktest, ...]:
     answers: list[WindowBacktest] = []
     for i, found in enumerate(evidence.single):
         newest = slice(max(0, i - settings.of + 1), i + 1)
-        alarming = _alarming(_Evidence(evidence.single[newest], evidence.together[newest]), settings)
+        alarming = _alarming(
+            _Evidence(evidence.single[newest], evidence.together[newest], evidence.excuses[newest]), settings
+        )
+        flags, excused = _flags(found, evidence.excuses[i], settings)
         answers.append(
             WindowBacktest(
                 window=i,
-                flagged=tuple(name for name, flag in flag_columns(found, settings).items() if flag),
+                flagged=tuple(name for name, flag in flags.items() if flag),
                 alarming=alarming,
                 new=newly_alarming(alarming, answers[-1].alarming if answers else ()),
+                excused=excused,
             )
         )
     return tuple(answers)
@@ -246,7 +315,10 @@ def _alarming(newest: _Evidence, settings: AlarmSettings) -> tuple[str, ...]:
     """The columns that alarm after the last of the newest windows."""
     if settings.together:
         return alarming_together(newest.single, newest.together[-1], settings)
-    flags = [flag_columns(found, settings) for found in newest.single]
+    flags = [
+        _flags(found, excuse, settings)[0]
+        for found, excuse in zip(newest.single, newest.excuses, strict=True)
+    ]
     return alarming_columns(flags, settings.needed, settings.of)
 
 
@@ -257,11 +329,12 @@ def _weigh(
     *,
     w: float,
     drifting: Sequence[tuple[int, int]],
+    before: Before,
     repeats: int,
     seed: int,
 ) -> tuple[TradeOff, ...]:
     for settings in varied:
-        check_alarm_settings(settings)
+        _check(settings, before)
     not_quiet = {i for start, end in drifting for i in range(start, end)}
     quiet = [i for i in range(len(history)) if i not in not_quiet]
     if not quiet:
@@ -270,7 +343,7 @@ def _weigh(
             slug="bad-setting",
             hint="Give a history with at least one window outside the stated drifts.",
         )
-    gathered = {of: _gather(reference, history, of) for of in {settings.of for settings in varied}}
+    gathered = {of: _gather(reference, history, of, before) for of in {settings.of for settings in varied}}
     tested = [_tested(gathered[settings.of], settings) for settings in varied]
     delays: list[list[float]] = [[] for _ in varied]
     rng = Random(seed)
@@ -278,7 +351,7 @@ def _weigh(
         drift = _inject(reference, history, quiet, w, rng)
         if drift is None:
             continue
-        shifted = {of: _shifted_effects(reference, history, drift, of) for of in gathered}
+        shifted = {of: _shifted_effects(reference, history, drift, of, before) for of in gathered}
         for settings, evidence, found in zip(varied, tested, delays, strict=True):
             found.append(_delay(evidence, shifted[settings.of], drift, settings))
     return tuple(
@@ -296,7 +369,11 @@ def _tested(evidence: _Evidence, settings: AlarmSettings) -> _Evidence:
             for name, one in found.items()
         }
 
-    return _Evidence([test(found) for found in evidence.single], [test(found) for found in evidence.together])
+    return _Evidence(
+        [test(found) for found in evidence.single],
+        [test(found) for found in evidence.together],
+        [one and _Excuse(test(one.beside), one.apart) for one in evidence.excuses],
+    )
 
 
 @dataclass(frozen=True)
@@ -329,27 +406,42 @@ def _inject(
     return _Drift(column.name, start, windows)
 
 
-def _shifted_effects(reference: Profile, history: Sequence[Profile], drift: _Drift, of: int) -> _Evidence:
+def _shifted_effects(
+    reference: Profile, history: Sequence[Profile], drift: _Drift, of: int, before: Before
+) -> _Evidence:
     """The effects of the drifting column, from the drift's first window on."""
-    column = tuple(one for one in reference.columns if one.name == drift.column)
-    before = [
-        Profile(rows=window.rows, columns=tuple(one for one in window.columns if one.name == drift.column))
-        for window in history[max(0, drift.start - of + 1) : drift.start]
-    ]
-    evidence = _gather(Profile(rows=reference.rows, columns=column), [*before, *drift.windows], of)
-    return _Evidence(evidence.single[len(before) :], evidence.together[len(before) :])
+
+    def alone(table: Profile) -> Profile:
+        columns = tuple(one for one in table.columns if one.name == drift.column)
+        return Profile(rows=table.rows, columns=columns)
+
+    first = max(0, drift.start - of + 1)
+    windows = [*map(alone, history[first : drift.start]), *drift.windows]
+    accepted = [one and alone(one) for one in before[first : first + len(windows)]]
+    evidence = _gather(alone(reference), windows, of, accepted)
+    new = slice(drift.start - first, None)
+    return _Evidence(evidence.single[new], evidence.together[new], evidence.excuses[new])
 
 
 def _delay(evidence: _Evidence, shifted: _Evidence, drift: _Drift, settings: AlarmSettings) -> float:
     """How many windows of the drift pass until its column alarms; infinity when it does not."""
     first = max(0, drift.start - settings.of + 1)
-    single = evidence.single[first : drift.start]
+    single, excuses = evidence.single[first : drift.start], evidence.excuses[first : drift.start]
     for i, (one, together) in enumerate(zip(shifted.single, shifted.together, strict=True)):
         single.append({**evidence.single[drift.start + i], **one})
-        now = _Evidence(single, [{**evidence.together[drift.start + i], **together}])
+        excuses.append(_shifted_excuse(evidence.excuses[drift.start + i], shifted.excuses[i], drift.column))
+        now = _Evidence(single, [{**evidence.together[drift.start + i], **together}], excuses)
         if drift.column in _alarming(now, settings):
             return i + 1
     return math.inf
+
+
+def _shifted_excuse(usual: _Excuse | None, shifted: _Excuse | None, column: str) -> _Excuse | None:
+    """The excuse of a window in which this column drifts."""
+    if usual is None or shifted is None:
+        return None
+    others = {name: one for name, one in usual.beside.items() if name != column}
+    return _Excuse({**others, **shifted.beside}, usual.apart)
 
 
 def _count(

@@ -201,7 +201,11 @@ class Monitors(Noun):
             monitor.settings, tolerance=tolerance, level=level, persistence=persistence
         )
         return past.backtest(
-            monitor, self.history(name), settings, self._registry.configuration.open_evidence()
+            monitor,
+            self.history(name),
+            settings,
+            self._registry.configuration.open_evidence(),
+            earlier=self._past_windows(name),
         )
 
     def tune(self, name: str, *, alarms: float = 1, windows: int = 90, effect: float = 0.2) -> past.Tuning:
@@ -214,7 +218,15 @@ class Monitors(Noun):
 
         evidence = self._registry.configuration.open_evidence()
         checks = self.history(name)
-        return past.tune(self.get(name), checks, evidence, most_alarms=alarms, period=windows, effect=effect)
+        return past.tune(
+            self.get(name),
+            checks,
+            evidence,
+            most_alarms=alarms,
+            period=windows,
+            effect=effect,
+            earlier=self._past_windows(name),
+        )
 
     def _chosen(self, name: str | None, now: datetime) -> Iterator[tuple[Monitor, datetime | None]]:
         """The monitors to run, each with the moment that its schedule asked for."""

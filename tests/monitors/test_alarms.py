@@ -177,6 +177,10 @@ def test_a_cool_down_ends():
     assert not in_cool_down(NOON, NOON + HOUR, HOUR)
 
 
+def test_an_alarm_of_a_clock_that_was_ahead_cools_nothing_down():
+    assert not in_cool_down(NOON, NOON - HOUR, HOUR)
+
+
 def test_only_new_alarms_are_worth_a_message():
     assert newly_alarming(("a", "b"), {"a"}) == ("b",)
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _INTEGERS = frozenset(
     f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 )
-_DECIMAL = re.compile(r"DECIMAL\(\d+,\d+\)")
+# Ibis gives no digits for a number of any size.
+_DECIMAL = re.compile(r"DECIMAL(\(\d+,\d+\))?")
 _TEXT = re.compile(r"VARCHAR|ENUM\(.*", re.DOTALL)
 
 
