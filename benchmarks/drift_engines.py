@@ -71,14 +71,14 @@ engine = duckdb_engine.DuckdbEngine()
 drifted = engine.check(Reference(None, profile), Rows(table), CheckSettings()).check.drifted"""
 OURS = """
 import msgspec
-from crisplens.monitors.engines import arrow_engine, duckdb_engine
+from crisplens.monitors.engines import arrow_use, duckdb_engine
 from crisplens.monitors.engines.interface import Reference, Rows
 from crisplens.monitors.model import CheckSettings, Profile
 from crisplens.registry.data.tabular import open_table
 """
-DUCKDB = TIMED.format(imports=OURS + "import duckdb\narrow_engine.applies = lambda table: False", work=CHECK)
+DUCKDB = TIMED.format(imports=OURS + "import duckdb\narrow_use.applies = lambda table: False", work=CHECK)
 ARROW = TIMED.format(
-    imports=OURS + "import pyarrow.parquet\narrow_engine.applies = lambda table: True", work=CHECK
+    imports=OURS + "import pyarrow.parquet\narrow_use.applies = lambda table: True", work=CHECK
 )
 EVIDENTLY = TIMED.format(
     imports="import pandas\nfrom evidently import Report\nfrom evidently.presets import DataDriftPreset",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
@@ -61,6 +62,11 @@ def run(
     With --due, check what schedules ask for, each window once, those that were missed in order. Exits 2 when data
     could not be judged: that is recorded too, as bad-data or insufficient-data, and is never taken for `no drift`.
     """
+    from crisplens.registry.data.tabular import open_ahead
+
+    if name is not None:
+        # While what monitors need is loaded. It comes after the registry's libraries: see `options.open_registry`.
+        Thread(target=open_ahead).start()
     if due:
         if engine or current:
             raise click.UsageError("--due checks each monitor's own data with its own engine.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -20,7 +22,6 @@ class JsonText(TypeDecorator[Any]):
     def __init__(self, kind: Any) -> None:
         super().__init__()
         self.kind = kind
-        self._read = msgspec.json.Decoder(kind).decode
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """The value as text."""
@@ -29,3 +30,8 @@ class JsonText(TypeDecorator[Any]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """The text as a value."""
         return None if value is None else self._read(value)
+
+    @cached_property
+    def _read(self) -> Callable[[str], Any]:
+        # Made for what is read: a command loads many tables and reads few.
+        return msgspec.json.Decoder(self.kind).decode

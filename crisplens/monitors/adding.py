@@ -20,7 +20,6 @@ from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
 from crisplens.registry.data.content import Bytes, digest_table
 from crisplens.registry.evidence.service import add_evidence_bytes
-from crisplens.registry.models.queries import check_model
 from crisplens.registry.projects.queries import get_project
 
 # What a monitor has that compares with nothing that was before.
@@ -93,6 +92,8 @@ def begin(
 
 def check_new(work: UnitOfWork, name: str, model: str) -> None:
     """Raise `InputError` for a name that is taken or none, and for an unknown model."""
+    from crisplens.registry.models.queries import check_model
+
     get_project(work.session, work.project)
     check_name("monitor", name)
     check_model(work.session, work.project, model)

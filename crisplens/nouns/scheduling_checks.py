@@ -101,7 +101,7 @@ def delay(tries: int, first: float, longest: float) -> float:
 
 def load_libraries() -> None:
     """Load what counts fastest: engines use it where it is loaded, as one check would not pay for it."""
-    from crisplens.monitors.engines.arrow_engine import available
+    from crisplens.monitors.engines.arrow_use import available
 
     if available():
         import_module("pyarrow")

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,33 +27,8 @@ if TYPE_CHECKING:
 
 # What a thread reads before its counts are merged with the others'.
 TASK_CELLS = 1 << 21
-# For smaller files, DuckDB's shorter import makes up for its longer work.
-LEAST_BYTES = 2 << 20
 # A Python mapping of more categories takes more time and memory than DuckDB does.
 MOST_DISTINCT = 200_000
-
-
-def available() -> bool:
-    """Whether the libraries are installed; nothing is imported."""
-    return find_spec("pyarrow") is not None and find_spec("numpy") is not None
-
-
-def applies(table: Table) -> bool:
-    """Whether `profile_current` can read the table: the libraries are there, and all its files are local Parquet."""
-    return available() and table.format == "parquet" and all(isinstance(file, Path) for file in table.files)
-
-
-def loaded() -> bool:
-    """Whether the libraries are in memory already."""
-    return "pyarrow" in sys.modules and available()
-
-
-def pays(table: Table) -> bool:
-    """Whether importing the libraries costs less than it saves, for a process that ends after one check."""
-    try:
-        return loaded() or sum(file.stat().st_size for file in table.files) >= LEAST_BYTES
-    except OSError:
-        return False
 
 
 def profile_current(table: Table, reference: Profile, columns: Sequence[str] = ()) -> Profile:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.monitors import features, profiles, scores
-from crisplens.monitors.engines import _columns, _comparing, _features, _segments, _sql, _wide
+from crisplens.monitors.engines import _columns, _comparing, _features, _segments, _sql, _wide, arrow_use
 from crisplens.monitors.engines._reading import READ_ONCE, each_column, opened
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice
 from crisplens.monitors.model import (
@@ -240,14 +240,14 @@ def _count_few_rows(
 
 def profile_rows(rows: Rows, reference: Profile, columns: Sequence[str] = ()) -> Profile:
     """The profile of a window's rows on the reference's edges, made in the fastest way that there is for them."""
-    from crisplens.monitors.engines import arrow_engine
-
     if (
         rows.only is None
         and not reference.segments
-        and arrow_engine.applies(rows.table)
-        and arrow_engine.pays(rows.table)
+        and arrow_use.applies(rows.table)
+        and arrow_use.pays(rows.table)
     ):
+        from crisplens.monitors.engines import arrow_engine
+
         return arrow_engine.profile_current(rows.table, reference, columns)
     return profile_current(rows.table, reference, columns, only=rows.only)
 
@@ -299,11 +299,11 @@ def _count_in_arrow(
     wanted: Sequence[ColumnProfile],
 ) -> dict[str, Made]:
     """The profiles of columns of a table in memory, where that takes no library that is not loaded already."""
+    pairs = [(before, found[before.name]) for before in wanted if found[before.name].type in PLAIN_TYPES]
+    if not pairs or not arrow_use.loaded():
+        return {}
     from crisplens.monitors.engines import arrow_engine
 
-    pairs = [(before, found[before.name]) for before in wanted if found[before.name].type in PLAIN_TYPES]
-    if not pairs or not arrow_engine.loaded():
-        return {}
     names = ", ".join(quote_name(column.name) for _, column in pairs)
     with connection.cursor() as cursor:
         table = cursor.sql(f"SELECT {names} FROM {relation}").to_arrow_table()

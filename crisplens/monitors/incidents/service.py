@@ -34,7 +34,6 @@ from crisplens.monitors.incidents.queries import (
 )
 from crisplens.monitors.incidents.tables import IncidentRow, TriggerRow
 from crisplens.registry.model import GateDecision, VersionRef
-from crisplens.registry.models.queries import get_model_version
 from crisplens.registry.views import next_id
 
 
@@ -182,6 +181,8 @@ def resolve_trigger(
     unknown or closed or the version is unknown; `Refused` when the version is of another model, is older
     than the trigger, or is not approved.
     """
+    from crisplens.registry.models.queries import get_model_version
+
     trigger = get_trigger(work.session, work.project, id)
     _check_open("trigger", trigger)
     version = get_model_version(work.session, work.project, model)

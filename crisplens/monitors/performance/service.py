@@ -27,7 +27,6 @@ from crisplens.monitors.performance.plans import (
 from crisplens.monitors.performance.variants import VariantSettings, check_variant_settings
 from crisplens.monitors.queries import Monitor
 from crisplens.monitors.streaming.model import is_pushed
-from crisplens.registry.value.queries import get_kpi
 
 
 def add_performance_monitor(
@@ -208,6 +207,8 @@ def add_kpi_monitor(
 
     Raises `InputError` for a KPI that is not set, and as `add_monitor`.
     """
+    from crisplens.registry.value.queries import get_kpi
+
     settings = options.check_settings(persistence=persistence, comes_alone=persistence is None)
     get_kpi(work.session, work.project, kpi)
     response = options.check_response(

@@ -11,8 +11,9 @@ import os
 import re
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,9 +131,9 @@ def connected() -> Iterator[DuckDBPyConnection]:
     """
     # Of a process that was forked, only the memory is there and not the threads that DuckDB works with.
     idle = _idle.setdefault(os.getpid(), [])
-    try:
-        database = idle.pop()
-    except IndexError:
+    with _opening:
+        database = idle.pop() if idle else None
+    if database is None:
         database = connect()
     try:
         # Temporary tables and a session's settings end with it.
@@ -150,6 +151,13 @@ def connected() -> Iterator[DuckDBPyConnection]:
 
 
 _idle: dict[int, list[DuckDBPyConnection]] = {}
+_opening = threading.Lock()
+
+
+def open_ahead() -> None:
+    """Open the database that the next `connected` takes, from another thread; a failure is left for it to find."""
+    with _opening, suppress(Exception):
+        _idle.setdefault(os.getpid(), []).append(connect())
 
 
 def _empty(connection: DuckDBPyConnection) -> None:

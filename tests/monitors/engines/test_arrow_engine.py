@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from crisplens.core.errors import InputError
 from crisplens.monitors import profiles
-from crisplens.monitors.engines import arrow_engine, duckdb_engine
+from crisplens.monitors.engines import arrow_engine, arrow_use, duckdb_engine
 from crisplens.monitors.engines.arrow_engine import WindowTally, profile_batches, profile_current
 from crisplens.monitors.model import CategoricalProfile, Family, NumericProfile, OtherProfile, Profile
 from crisplens.registry.data.tabular import connect, open_table
@@ -510,37 +510,37 @@ def test_a_csv_is_counted_alike_whether_the_libraries_are_loaded_or_not(tmp_path
     found = duckdb_engine.profile_current(window, reference)
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(sys.modules, "pyarrow")
-        assert not arrow_engine.loaded()
+        assert not arrow_use.loaded()
         expected = duckdb_engine.profile_current(window, reference)
     assert_same(found, expected)
 
 
 def test_only_parquet_files_apply(tmp_path):
     (tmp_path / "c.csv").write_text("x\n1\n")
-    assert arrow_engine.available()
-    assert not arrow_engine.applies(open_table(str(tmp_path / "c.csv")))
-    assert arrow_engine.applies(open_table(str(write(tmp_path / "c.parquet", pa.table({"x": [1]})))))
+    assert arrow_use.available()
+    assert not arrow_use.applies(open_table(str(tmp_path / "c.csv")))
+    assert arrow_use.applies(open_table(str(write(tmp_path / "c.parquet", pa.table({"x": [1]})))))
 
 
 def test_libraries_that_are_not_installed_apply_to_nothing(tmp_path, monkeypatch):
     table = open_table(str(write(tmp_path / "c.parquet", pa.table({"x": [1]}))))
-    monkeypatch.setattr(arrow_engine, "find_spec", lambda name: None if name == "pyarrow" else name)
-    assert not arrow_engine.available()
-    assert not arrow_engine.applies(table)
+    monkeypatch.setattr(arrow_use, "find_spec", lambda name: None if name == "pyarrow" else name)
+    assert not arrow_use.available()
+    assert not arrow_use.applies(table)
 
 
 def test_a_small_file_does_not_pay_for_the_import(tmp_path, monkeypatch):
     table = open_table(str(write(tmp_path / "c.parquet", pa.table({"x": [1]}))))
-    assert arrow_engine.pays(table)
+    assert arrow_use.pays(table)
     monkeypatch.delitem(sys.modules, "pyarrow")
-    assert not arrow_engine.pays(table)
-    monkeypatch.setattr(arrow_engine, "LEAST_BYTES", 100)
-    assert arrow_engine.pays(table)
+    assert not arrow_use.pays(table)
+    monkeypatch.setattr(arrow_use, "LEAST_BYTES", 100)
+    assert arrow_use.pays(table)
 
 
 def test_importing_the_engine_imports_no_other_library():
     code = (
-        "import sys; from crisplens.monitors.engines import arrow_engine; arrow_engine.available(); "
+        "import sys; from crisplens.monitors.engines import arrow_engine, arrow_use; arrow_use.available(); "
         "sys.exit(bool({'numpy', 'pyarrow', 'duckdb', 'pandas'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
