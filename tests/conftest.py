@@ -22,7 +22,19 @@ from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, Inspector, create_engine, inspect, make_url, select, text
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Engine,
+    Inspector,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.util import LRUCache
 
 from crisplens import migrations
 from crisplens.api import Registry, connect
@@ -38,6 +50,13 @@ from crisplens.lifecycle.phases import get_phase, list_phases
 from crisplens.lifecycle.queries import Approval
 
 ANA, BO, CI = "ana@example.org", "bo@example.org", "ci@example.org"
+MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30
+
+
+def pytest_configure() -> None:
+    """Tests' folders are in memory where there is room for them: what is recorded waits for its disk otherwise."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +64,21 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see no CRISPLENS_* variable but those that they set."""
     for name in [name for name in os.environ if name.startswith("CRISPLENS_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once() -> Iterator[None]:
+    """Engines share the SQL that SQLAlchemy makes of statements: each test has new ones, which start with none."""
+    dialects: dict[type[Dialect], Dialect] = {}
+    compiled: LRUCache[Any, Any] = LRUCache(2000)
+
+    def share(connection: Connection) -> None:
+        connection.dialect = dialects.setdefault(type(connection.dialect), connection.dialect)
+        connection.execution_options(compiled_cache=compiled)
+
+    event.listen(Engine, "engine_connect", share)
+    yield
+    event.remove(Engine, "engine_connect", share)
 
 
 class Databases(Protocol):

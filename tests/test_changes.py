@@ -94,8 +94,10 @@ def test_the_whole_story_mentions_every_thing_that_events_made(story: Registry) 
     assert {one.kind for one in changes} == {ChangeKind.ADDED}
 
 
+# On one kind of database: nothing but the log's texts is read from it, and all else is made of them on the side.
 @stored
 @pytest.mark.slow
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 def test_every_event_of_the_story_has_an_effect_of_its_own(story: Registry) -> None:
     for envelope in story.audit.log()[1:]:
         found = story.audit.diff(envelope.seq - 1, envelope.seq).changes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crisplens.changes.values import join_values, show_value
+from crisplens.core.text import count
 
 Row = Mapping[str, Any]
 
@@ -63,7 +64,7 @@ def _kpi(row: Row) -> str:
 
 
 def _dataset(row: Row) -> str:
-    rows = "" if row["rows"] is None else f", {row['rows']:,} rows"
+    rows = "" if row["rows"] is None else f", {count(row['rows'], 'row')}"
     return f"{row['location']}{rows}"
 
 
@@ -255,7 +256,7 @@ NOUNS: dict[str, Noun] = {
         "catalogue {key}",
         "{name} was imported by {by} on {at}",
         lambda row: (
-            f"{row['content']['title']}, {len(row['content']['controls'])} controls, from {row['file']}"
+            f"{row['content']['title']}, {count(len(row['content']['controls']), 'control')}, from {row['file']}"
         ),
     ),
     "policy_adoption": Noun(

@@ -9,6 +9,7 @@ import click
 from crisplens.cli.options import command
 from crisplens.cli.output import Output
 from crisplens.cli.text import day
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -120,4 +121,11 @@ def _with_hours(at: str | None, hours: float | None, words: str, by: str | None 
     if not at:
         return ""
     who = f" by {by}" if by else ""
-    return f"{day(at)}{who}" + ("" if hours is None else f", {hours:.1f} hours {words}")
+    return f"{day(at)}{who}" + ("" if hours is None else f", {_duration(hours)} {words}")
+
+
+def _duration(hours: float) -> str:
+    """A time in hours; less than two of them in minutes."""
+    if hours < 2:
+        return count(round(hours * 60), "minute")
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

@@ -10,7 +10,7 @@ import click
 from crisplens.cli import monitor_pushing as pushing
 from crisplens.cli import monitor_settings as settings
 from crisplens.cli import monitor_tuning as tuning
-from crisplens.cli.monitor_checks import NOT_JUDGED, check_text, due_text, exit_code
+from crisplens.cli.monitor_checks import NOT_JUDGED, check_text, due_text, exit_code, zones_of
 from crisplens.cli.notification import told_text
 from crisplens.cli.options import command
 from crisplens.cli.output import Output
@@ -76,9 +76,10 @@ def run(
         told = registry.notification.deliver() if checks or handed_up else None
         if told and (said := told_text(told)):
             click.echo(said, err=True)
+        zones = zones_of(registry, checks)
         return Output(
             {"runs": runs, "escalated": handed_up},
-            lambda: due_text(runs, handed_up),
+            lambda: due_text(runs, handed_up, zones),
             exit_code=max(
                 [exit_code(one, fail_on) for one in checks] + [one.exit_code for one in runs], default=0
             ),
@@ -91,20 +92,41 @@ def run(
         click.echo(
             f"The data could not be judged; {done.check.id} is recorded with the verdict {verdict}.", err=True
         )
-    return Output(done, lambda: check_text(done), exit_code=exit_code(done, fail_on))
+    zones = zones_of(registry, [done])
+    return Output(done, lambda: check_text(done, zones), exit_code=exit_code(done, fail_on))
 
 
 @group.command("list")
 @command()
 def list_(registry: Registry) -> Output:
-    """List the project's monitors."""
-    monitors = registry.monitor.list()
+    """List the project's monitors, and what each found last."""
+    standings = registry.monitor.standings()
     rows = [
-        (one.name, one.model, one.reference.location, one.current, one.engine, one.recorded_by)
-        for one in monitors
+        (
+            one.monitor.name,
+            one.monitor.model,
+            one.monitor.reference.location,
+            one.monitor.current,
+            one.monitor.engine,
+            "retired" if one.monitor.retired_at else one.verdict or "not checked yet",
+            "yes" if one.muted else "",
+            one.monitor.recorded_by,
+        )
+        for one in standings
     ]
-    columns = ("Monitor", "Model", "Reference", "Current", "Engine", "Added by")
-    return Output.table(monitors, columns, rows, empty=NONE_YET)
+    columns = ("Monitor", "Model", "Reference", "Current", "Engine", "Last verdict", "Muted", "Added by")
+    return Output.table([one.monitor for one in standings], columns, rows, empty=NONE_YET)
+
+
+@group.command()
+@click.argument("name")
+@command()
+def show(registry: Registry, name: str) -> Output:
+    """Show what monitor NAME watches, how it decides, when it is run and what follows."""
+    from crisplens.cli.monitor_shown import monitor_text
+
+    one = registry.monitor.get(name)
+    return Output(one, lambda: monitor_text(one))
 
 
 @group.command()
@@ -112,14 +134,18 @@ def list_(registry: Registry) -> Output:
 @command()
 def history(registry: Registry, name: str | None) -> Output:
     """List the checks of monitor NAME, or of all."""
+    from crisplens.monitors.window_names import window_name, window_zone
+
     checks = registry.monitor.history(name)
+    timed = any(one.window.end for one in checks)
+    zones = {one.name: window_zone(one.windows) for one in registry.monitor.list()} if timed else {}
     rows = [
         (
             one.id,
             one.monitor,
             one.result.verdict,
             f"{one.result.drifted} of {one.result.checked}",
-            one.window.location,
+            window_name(one.window, zones.get(one.monitor, "UTC")),
             one.incident,
             day(one.recorded_at),
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crisplens.cli.output import table
-from crisplens.cli.text import day
 from crisplens.core.text import count
 
 if TYPE_CHECKING:
+    from crisplens.api import Registry
     from crisplens.monitors.incidents.queries import Incident
     from crisplens.monitors.model import ColumnCheck
     from crisplens.monitors.queries import Check
@@ -30,7 +30,15 @@ def exit_code(done: CheckRecorded, fail_on: str | None) -> int:
     return 2 if verdict in NOT_JUDGED else 1 if verdict in FOUND and fail_on else 0
 
 
-def check_text(done: CheckRecorded) -> str:
+def zones_of(registry: Registry, checks: Iterable[CheckRecorded]) -> dict[str, str]:
+    """The clocks that windows of time among `checks` go by, by monitor; nothing is read where there are none."""
+    from crisplens.monitors.window_names import window_zone
+
+    names = sorted({one.check.monitor for one in checks if one.check.window.end})
+    return {name: window_zone(registry.monitor.get(name).windows) for name in names}
+
+
+def check_text(done: CheckRecorded, zones: Mapping[str, str]) -> str:
     """A recorded check with all its columns or metrics, and what came of it."""
     check, result = done.check, done.check.result
     measured = any(one.method in MEASURED for one in result.columns)
@@ -40,7 +48,7 @@ def check_text(done: CheckRecorded) -> str:
     lines = [f"{check.id} of {check.monitor}: {result.verdict}. {result.reason}", ""]
     if rows:
         lines += [table(shown, [row[: len(shown)] for row in rows]), ""]
-    window = f"{check.window.rows:,} rows of {_window(check)}"
+    window = f"{count(check.window.rows, 'row')} of {_window(check, zones)}"
     against = f" against {result.reference_rows:,} of the reference" if result.reference_rows else ""
     lines.append(f"{window}{against}, engine {result.engine}.")
     lines += [f"{one.severity}: {one.reason}" for one in check.violations]
@@ -58,19 +66,19 @@ def check_text(done: CheckRecorded) -> str:
     return "\n".join(lines)
 
 
-def check_line(done: CheckRecorded) -> str:
+def check_line(done: CheckRecorded, zones: Mapping[str, str]) -> str:
     """A recorded check in one line."""
     check = done.check
     incident = f" {done.incident.id} is {done.incident.state}." if done.incident else ""
-    window = f" {_window(check)}" if check.window.end or check.window.name else ""
+    window = f" {_window(check, zones)}" if check.window.end or check.window.name else ""
     return f"{check.id} of {check.monitor}{window}: {check.result.verdict}. {check.result.reason}{incident}"
 
 
-def due_text(runs: Sequence[DueRun], escalated: Sequence[Incident]) -> str:
+def due_text(runs: Sequence[DueRun], escalated: Sequence[Incident], zones: Mapping[str, str]) -> str:
     """What a run of all that is due did, and the incidents that it handed up."""
     lines = []
     for one in runs:
-        lines += [check_line(check) for check in one.checks]
+        lines += [check_line(check, zones) for check in one.checks]
         if one.failure:
             lines.append(f"{one.monitor}: {one.failure}")
         elif one.awaited:
@@ -81,12 +89,12 @@ def due_text(runs: Sequence[DueRun], escalated: Sequence[Incident]) -> str:
     return "\n".join(lines) or "Nothing is due."
 
 
-def _window(check: Check) -> str:
-    """A window in words: its time, or the place of its data."""
-    window = check.window
-    if window.start and window.end:
-        return f"{window.location} from {day(window.start)} to {day(window.end)}"
-    return window.location
+def _window(check: Check, zones: Mapping[str, str]) -> str:
+    """A window in words: its name, and the place of its data where that does not say it already."""
+    from crisplens.monitors.window_names import window_name
+
+    name, place = window_name(check.window, zones.get(check.monitor, "UTC")), check.window.location
+    return place if name in place else f"{name} in {place}"
 
 
 def _measured(one: ColumnCheck) -> tuple[str | None, ...]:

@@ -13,9 +13,11 @@ import click
 from crisplens.cli.options import command, many
 from crisplens.cli.output import Output
 from crisplens.cli.parsing import pairs
+from crisplens.core.text import count
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
+    from crisplens.monitors.performance.plans import Plan
 
 _Setting = tuple[str, type, Any, str | None, str]
 
@@ -144,11 +146,16 @@ def add(
         segments=_segments(segments),
         **given,
     )
-    compared = f"{monitor.reference.rows:,} rows of {monitor.reference.location}"
+    compared = f"{count(monitor.reference.rows, 'row')} of {monitor.reference.location}"
     pushed = monitor.current == "push:"
     text = (
         f"Monitor {monitor.name} compares {'what is pushed' if pushed else monitor.current} with {compared}."
     )
+    for column in registry.monitor.keys(name):
+        text += (
+            f"\n{column} is another number in every row: a key, or what only grows, always drifts. "
+            f"Unless it is meant: crisplens monitor change {name} --weight {column}=0 --reason 'a key'"
+        )
     how = f"push {name} FILE" if pushed else f"run {'--due' if monitor.schedule else name}"
     return Output(monitor, f"{text}\nNext: crisplens monitor {how}")
 
@@ -183,10 +190,21 @@ def add_performance(
         segments=_segments(segments),
         **given,
     )
-    judged = ", ".join(given["metrics"] or thresholds) or "its usual metric"
     how = "--due" if monitor.schedule else monitor.name
-    text = f"Monitor {monitor.name} judges {judged} of {monitor.model} by {monitor.reference.rows:,} labelled rows."
+    compared = count(monitor.reference.rows, "labelled row")
+    text = f"Monitor {monitor.name} judges {_judged(monitor.plan)} of {monitor.model} against {compared}."
     return Output(monitor, f"{text}\nNext: crisplens monitor run {how}")
+
+
+def _judged(plan: Plan | None) -> str:
+    """All that a plan of performance judges, such as `accuracy, f1 and accuracy by region`."""
+    from crisplens.monitors.performance.plans import PerformancePlan
+
+    assert isinstance(plan, PerformancePlan)
+    by = [f"{plan.scores[0]} by {' and '.join(one)}" for one in plan.segments]
+    gaps = [f"{name} by {' and '.join(plan.groups)}" for name in plan.gaps]
+    names = [*plan.scores, *gaps, *by]
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 _SCHEDULE = _WINDOWS[-2:]
@@ -294,7 +312,7 @@ def change(
 def renew(registry: Registry, name: str, to: str, reference: str, reason: str) -> Output:
     """Watch on as NEW against another reference, such as what a model was retrained on; NAME is retired."""
     monitor = registry.monitor.renew(name, to=to, reference=reference, reason=reason)
-    compared = f"{monitor.reference.rows:,} rows of {monitor.reference.location}"
+    compared = f"{count(monitor.reference.rows, 'row')} of {monitor.reference.location}"
     return Output(
         monitor, f"Monitor {to} goes on from {name} and compares with {compared}; {name} is retired."
     )

@@ -24,12 +24,15 @@ def backtest(
     registry: Registry, name: str, tolerance: float | None, level: float | None, persistence: str | None
 ) -> Output:
     """Show what other settings would have said over the windows that NAME has checked; no data is read."""
+    from crisplens.monitors.window_names import key_name, window_zone
+
     found = registry.monitor.backtest(name, tolerance=tolerance, level=level, persistence=persistence)
+    zone = window_zone(registry.monitor.get(name).windows)
     settings = found.settings
     rows = [
         (
             one.check,
-            one.window,
+            key_name(one.window, zone),
             one.verdict,
             "yes" if one.alarmed else "",
             ", ".join(one.drifting),

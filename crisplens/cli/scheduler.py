@@ -120,7 +120,7 @@ def _say(text: str) -> None:
 def _lines(news: Any) -> Iterator[str]:
     run = news.run
     for done in run.checks:
-        yield f"{news.project}: {check_line(done)}"
+        yield f"{news.project}: {check_line(done, {})}"
     if run.failure:
         yield f"{news.project}: {run.monitor}: {run.failure}"
     elif run.waiting:

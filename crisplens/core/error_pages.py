@@ -39,7 +39,7 @@ ERROR_PAGES: dict[str, str] = {
     "trusted for this person.",
     "bad-source": "Data cannot be read from where it is said to be. A database is named "
     "`postgresql://host/name#schema.table`, `sqlite:///file.db#table`, `duckdb:///file.duckdb#SELECT ...`, never with "
-    "a password.",
+    "a password or key, and so with every URL.",
     "bad-time": "A time is not ISO 8601, or a run ends before it starts.",
     "bad-token": "The request has no bearer token, or one that the server does not know.",
     "bad-tokens": "The server's tokens cannot be used, or there are none and it was to listen beyond this machine. "
@@ -96,6 +96,8 @@ ERROR_PAGES: dict[str, str] = {
     "no-registry": "There is no registry where one was looked for. Make one with `crisplens init`, or name another.",
     "no-role": "The actor does not hold the role that this takes. `crisplens role list` shows who does; an "
     "administrator grants roles.",
+    "no-comparison": "No column of the reference has enough values that a window could be compared with. Give one with "
+    "more rows, watch other columns, or lower --minimum-rows.",
     "no-rows": "The table has columns but no rows. Give one with rows.",
     "no-schedule": "The monitor is checked by hand. `crisplens monitor change NAME --schedule WHEN` gives it one.",
     "no-signing-key": "There is no private key to sign with. Make one with `crisplens key generate`, or name it.",
@@ -118,8 +120,8 @@ ERROR_PAGES: dict[str, str] = {
     "telemetry-not-sent": "The OpenTelemetry collector cannot be reached or refused the metrics. Check "
     "OTEL_EXPORTER_OTLP_ENDPOINT.",
     "telemetry-off": "OTEL_SDK_DISABLED, or a protocol other than http/protobuf, keeps metrics from being sent.",
-    "not-calibrated": "The reference has no scores, only one class, or no labelled row. Give labelled predictions of "
-    "both classes.",
+    "not-calibrated": "The reference has no scores, only one class, no labelled row, or a metric that is the worst "
+    "already. Give labelled predictions of both classes.",
     "not-delivered": "A channel did not take a test notification; the message says why.",
     "not-exact": "The ledger keeps only what JSON holds exactly: finite numbers, integers within ±(2**53 - 1), "
     "Unicode text without NUL characters.",

@@ -39,6 +39,7 @@ from crisplens.monitors.sources.by_location import opened_source
 from crisplens.monitors.states import Window
 from crisplens.registry.data.content import Bytes, digest_table
 from crisplens.registry.data.files import Table
+from crisplens.registry.data.locations import shown_location
 
 # More would not be read, and the event has to stay small.
 MOST_VIOLATIONS = 100
@@ -104,7 +105,7 @@ def unreadable(monitor: Monitor, error: InputError, rows: Rows | None = None) ->
         checked=0,
         drift_share=monitor.settings.drift_share,
     )
-    window = _window(rows or Rows(Table(monitor.current, (), "")), Bytes("", 0, 0), 0)
+    window = _window(rows or Rows(Table(shown_location(monitor.current), (), "")), Bytes("", 0, 0), 0)
     return CheckFindings(monitor, window, EngineResult(result, None))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from crisplens.core.text import count
 from crisplens.monitors.alarms import benjamini_hochberg
 from crisplens.monitors.effects import Effect
 from crisplens.monitors.model import (
@@ -89,13 +90,16 @@ def _judged(
     column: ColumnCheck, effect: Effect, p_value: float, drifts: bool, settings: CheckSettings
 ) -> ColumnCheck:
     than = "larger than" if drifts else "not shown to be larger than"
+    found = f"The effect w {effect.w:.3g} is {than} the tolerated {settings.tolerance:g}"
+    said = f"{found} (p {_small(p_value)} over all columns)."
+    if settings.weights.get(column.column) == 0:
+        said = f"The effect w {effect.w:.3g} counts for nothing, as the column's weight is 0."
     return msgspec.structs.replace(
         column,
         effect=effect.w,
         p_value=p_value,
         verdict=Verdict.DRIFT if drifts else Verdict.NO_DRIFT,
-        reason=f"The effect w {effect.w:.3g} is {than} the tolerated {settings.tolerance:g} "
-        f"(p {_small(p_value)} over all columns). By its score alone: {column.reason}",
+        reason=f"{said} By its score alone: {column.reason}",
     )
 
 
@@ -158,7 +162,7 @@ def decide_alarm(now: Seen, earlier: Sequence[Seen], settings: CheckSettings, *,
     what = "Drift" if now.verdict is Verdict.DRIFT else "Lost performance"
     if times < settings.needed:
         wanted = f"an alarm needs {settings.needed} of {settings.of}"
-        reason = f"{what} in {times} of the newest {len(newest) + 1} windows; {wanted}."
+        reason = f"{what} in {times} of the newest {count(len(newest) + 1, 'window')}; {wanted}."
         return Decision(alarm=False, reason=reason)
     wide = settings.drift_share is not None
     first = next(one for one in drifting if wide or not one.drifting.isdisjoint(columns))
@@ -166,7 +170,7 @@ def decide_alarm(now: Seen, earlier: Sequence[Seen], settings: CheckSettings, *,
     words = (
         f"{what} in this window"
         if settings.of == 1
-        else f"{what} in {times} of the newest {len(newest) + 1} windows"
+        else f"{what} in {times} of the newest {count(len(newest) + 1, 'window')}"
     )
     return Decision(alarm=True, columns=columns, reason=f"{words}{which}.", since=first.start)
 
@@ -181,13 +185,13 @@ def _drift_in_words(
         return f"None {of} drifts"
     found = [column for column in columns if column.verdict is Verdict.DRIFT]
     share = settings.drift_share
+    verb = "drifts" if drifted == 1 else "drift"
     if share is None:
-        verb = "drifts" if drifted == 1 else "drift"
         strongest = sorted(found, key=lambda one: -(one.effect or 0.0))
         return f"{drifted} {of} {verb} ({_names([_with_effect(one) for one in strongest])})"
     side = "at least" if drifted / checked >= share else "less than"
     named = _names([column.column for column in found])
-    return f"{drifted} {of} drift ({named}), {side} the share {share:g} that counts as drift"
+    return f"{drifted} {of} {verb} ({named}), {side} the share {share:g} that counts as drift"
 
 
 def _with_effect(column: ColumnCheck) -> str:

@@ -132,9 +132,13 @@ def at_tolerance(found: Effect, tolerance: float) -> Effect:
     )
 
 
+# Two tables that have nothing in common.
+MOST_TOLERATED = 2.0
+
+
 def check_tolerance(tolerance: float) -> None:
     """Raise `InputError` for a tolerance that is not in [0, 2)."""
-    if not 0 <= tolerance < 2:
+    if not 0 <= tolerance < MOST_TOLERATED:
         raise InputError(
             f"the tolerance {tolerance!r} is not a size of effect",
             slug="bad-setting",

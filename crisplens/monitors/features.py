@@ -132,9 +132,13 @@ def _spread(
 
 
 def watched(reference: Profile, settings: CheckSettings) -> tuple[str, ...]:
-    """The names to check, for settings that are `resolved`: all but columns that features stand for."""
+    """The names to check, for settings that are `resolved`: all but columns that features stand for.
+
+    What segments are told apart by is always among them, as a segment may grow, shrink or go.
+    """
     if settings.columns:
-        return tuple(dict.fromkeys(settings.columns))
+        telling = (name for segment in reference.segments for name in segment.where)
+        return tuple(dict.fromkeys((*settings.columns, *telling)))
     known = feature_names(reference)
     classified = {name for name, method in settings.methods.items() if method == DOMAIN_CLASSIFIER}
     return tuple(
@@ -175,6 +179,13 @@ def misfit_reason(source: FeatureSource, misfits: int, values: int) -> str:
     else:
         what = "times without a time zone" if source.kind is SourceKind.TIME else "text"
     return f"{misfits} of {values} values of {source.column} are not {what}, as the reference's are."
+
+
+def not_numbers_reason(misfits: int, values: int) -> str:
+    """Why text cannot be what a reference of numbers is; what reads as numbers is still of the wrong type."""
+    if misfits:
+        return f"{misfits} of {values} values are not numbers, but the reference's are."
+    return "The window's values are text, though all of them read as numbers; the reference's are numbers."
 
 
 def empty_reason(column: NumericProfile | CategoricalProfile) -> str:

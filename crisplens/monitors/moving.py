@@ -20,6 +20,7 @@ import msgspec
 
 from crisplens.core.clock import parse_time
 from crisplens.core.errors import InputError
+from crisplens.core.text import count
 from crisplens.monitors.decisions import judge_effects
 from crisplens.monitors.effects import Effect, effect, effects
 from crisplens.monitors.model import (
@@ -237,9 +238,9 @@ def compare(
     if not verdicts - {Verdict.INSUFFICIENT_DATA}:
         none = "No column has values enough to be compared with the windows before."
         return _findings(moving, Verdict.INSUFFICIENT_DATA, none, keys, merged.rows, judged)
-    count = len([one for one in judged if one.effect is not None])
+    compared = len([one for one in judged if one.effect is not None])
     reason = (
-        f"{len(drifting) or 'None'} of {count} column{'' if count == 1 else 's'} "
+        f"{len(drifting) or 'None'} of {count(compared, 'column')} "
         f"{'drift' if len(drifting) > 1 else 'drifts'} from {_which(moving, len(chosen))}."
     )
     verdict = Verdict.DRIFT if drifting else Verdict.NO_DRIFT
@@ -442,10 +443,9 @@ def _too_few(moving: MovingReference, windows: int, rows: int, needed: int) -> s
     if not windows:
         return f"There is no earlier window{same} to compare with."
     if rows < LEAST_SHARE * needed:
-        said = f"The {windows} earlier window{'s' if windows > 1 else ''}{same}"
-        return (
-            f"{said} {'have' if windows > 1 else 'has'} {rows} rows, less than half of this one's {needed}."
-        )
+        said = f"The {count(windows, 'earlier window')}{same}"
+        have = "have" if windows > 1 else "has"
+        return f"{said} {have} {count(rows, 'row')}, less than half of this one's {needed:,}."
     return ""
 
 

@@ -11,6 +11,7 @@ from crisplens.core.errors import InputError
 from crisplens.monitors.engines.by_name import PUSHED_DOWN
 from crisplens.monitors.sources.by_location import opened_data
 from crisplens.registry.data.files import Table
+from crisplens.registry.data.locations import check_location
 
 # The format of a table that has no files here.
 REMOTE = "remote"
@@ -23,9 +24,11 @@ def opened_for(
     """The table of a location or of data in memory, and for an engine that pushes down also where it is, else None.
 
     `text` gives the columns whose values stay text whatever they look like. With `partial`, files that cannot be read
-    are told in the table. Raises `InputError` for what cannot be read by that engine, `RegistryError` when a store,
-    database or cluster cannot be reached.
+    are told in the table. Raises `InputError` for what cannot be read by that engine and for a location with a password
+    or key in it, `RegistryError` when a store, database or cluster cannot be reached.
     """
+    if isinstance(data, str | os.PathLike):
+        check_location(os.fspath(data))
     if engine not in PUSHED_DOWN:
         if isinstance(data, str) and data[:6].casefold() == "spark:":
             raise InputError(

@@ -32,6 +32,8 @@ QUANTILES = tuple(
 EQUAL_BINS = 64
 # Numbers with at most so many distinct values are also kept value by value, as Evidently bins them so.
 FEW_VALUES = 20
+# In fewer rows, different numbers are no sign of a key.
+LEAST_KEYS = 100
 MOST_CATEGORIES = 1000
 
 
@@ -285,6 +287,17 @@ def summary(profile: ColumnProfile) -> ColumnSummary:
             n_unique=profile.n_unique,
         )
     return ColumnSummary(rows=profile.rows, nulls=profile.nulls)
+
+
+def key_columns(reference: Profile) -> tuple[str, ...]:
+    """Columns of whole numbers of which every row has its own: keys, or numbers that only grow, always drift."""
+    return tuple(
+        column.name
+        for column in reference.columns
+        if isinstance(column, NumericProfile)
+        and column.integer
+        and column.n_unique == column.count == column.rows >= LEAST_KEYS
+    )
 
 
 def cumulative_knots(profile: NumericProfile) -> tuple[list[float], list[float]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select
+import msgspec
+from sqlalchemy import ColumnElement, and_, bindparam, func, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
@@ -99,6 +100,35 @@ def list_monitors(session: Session, project: str) -> list[Monitor]:
     return views(
         session.scalars(select(MonitorRow).filter_by(project=project).order_by(MonitorRow.name)), Monitor
     )
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a monitor stands: its newest check's verdict, None before the first, and whether it is muted now."""
+
+    monitor: Monitor
+    verdict: Verdict | None
+    muted: bool
+
+
+def list_standings(session: Session, project: str) -> list[Standing]:
+    """The project's monitors, by name, and how each stands."""
+    now = time_of(session)
+    newest = select(func.max(CheckRow.seq)).where(CheckRow.project == project).group_by(CheckRow.monitor)
+    verdicts = select(CheckRow.monitor, CheckRow.verdict).where(CheckRow.seq.in_(newest))
+    muting = select(MuteRow.monitor, null()).where(
+        MuteRow.project == project,
+        MuteRow.start <= now,
+        MuteRow.end > now,
+        or_(MuteRow.ended_at.is_(None), MuteRow.ended_at > now),
+    )
+    rows: Iterable[Any] = session.connection().execute(union_all(verdicts, muting))
+    found = [(row[0], row[1]) for row in rows]
+    verdict_of = {name: Verdict(verdict) for name, verdict in found if verdict is not None}
+    muted = {name for name, verdict in found if verdict is None}
+    return [
+        Standing(monitor=one, verdict=verdict_of.get(one.name), muted=one.name in muted)
+        for one in list_monitors(session, project)
+    ]
 
 
 def get_monitor(session: Session, project: str, name: str) -> Monitor:

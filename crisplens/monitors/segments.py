@@ -36,7 +36,7 @@ def check_segments(given: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...
                 slug="bad-setting",
                 hint="Such as region, or region,plan for those of both together.",
             )
-    return tuple(dict.fromkeys(tuple(one) for one in given))
+    return tuple({frozenset(one): tuple(one) for one in reversed(given)}.values())[::-1]
 
 
 def check_compared(columns: int, segments: int) -> None:

@@ -37,6 +37,7 @@ from crisplens.monitors.performance.plans import (
     PerformanceBaseline,
     PerformancePlan,
     Plan,
+    check_borne,
     check_limits,
 )
 from crisplens.monitors.queries import Monitor, Mute, get_monitor, get_mute
@@ -46,6 +47,7 @@ from crisplens.monitors.states import Window
 from crisplens.monitors.streaming.model import is_pushed
 from crisplens.monitors.tables import MuteRow
 from crisplens.registry.data.content import Bytes, digest_table
+from crisplens.registry.data.locations import check_location
 from crisplens.registry.views import next_id
 
 PROFILE_MEDIA_TYPE = "application/vnd.crisplens.profile+json"
@@ -100,6 +102,8 @@ def add_monitor(
     Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, a setting out of its
     range, or a name that is taken.
     """
+    for location in (os.fspath(reference), current):
+        check_location(location)
     run = plan_running(window, window_every, time_column, lateness, schedule, zone)
     settings = options.check_settings(
         columns=columns,
@@ -178,6 +182,9 @@ def change_monitor(
     Raises `InputError` as `add_monitor`, and when nothing would change or the monitor is retired.
     """
     monitor = _in_use(work, name)
+    check_location(current or monitor.current)
+    if isinstance(monitor.plan, PerformancePlan) and tolerance is not None:
+        check_borne(tolerance)
     settings = options.changed(
         monitor.settings,
         thresholds=thresholds,
@@ -213,9 +220,15 @@ def change_monitor(
     held_to = None
     if monitor.plan is not None:
         _check_plan_settings(monitor.plan, settings, engine=engine, constraints=constraints)
+        if isinstance(monitor.plan, PerformancePlan):
+            from crisplens.monitors.performance.judging import check_room
+
+            kept = work.evidence.read(monitor.reference_profile)
+            check_room(monitor.plan, settings, msgspec.json.decode(kept, type=PerformanceBaseline))
     else:
         profile = msgspec.json.decode(work.evidence.read(monitor.reference_profile), type=Profile)
-        get_engine(engine or monitor.engine).check_settings(profile, settings)
+        watched = get_engine(engine or monitor.engine).check_settings(profile, settings)
+        options.check_fits(profile, watched, settings)
         held_to = _keep_constraints(work, name, constraints, profile)
     event = MonitorChanged(
         name=name,
@@ -262,12 +275,18 @@ def renew_monitor(
     """
     monitor = _in_use(work, name)
     location = os.fspath(reference)
+    labels = monitor.plan.labels if isinstance(monitor.plan, PerformancePlan) else ""
+    for one in (location, monitor.current, labels):
+        check_location(one)
     content: Profile | PerformanceBaseline
     if monitor.plan is None:
         looked_at, content = _profile_reference(location, monitor.settings, get_engine(monitor.engine))
         media_type = PROFILE_MEDIA_TYPE
     elif isinstance(monitor.plan, PerformancePlan):
+        from crisplens.monitors.performance.judging import check_room
+
         looked_at, content = measure_reference_of(location, monitor.plan)
+        check_room(monitor.plan, monitor.settings, content)
         media_type = PERFORMANCE_MEDIA_TYPE
     else:
         raise InputError(f"{name} compares with no reference", slug="bad-choice")
@@ -384,7 +403,7 @@ def _check_plan_settings(
 
 def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -> tuple[Window, Profile]:
     if engine.name in PUSHED_DOWN and (found := _profile_remote(location, settings)):
-        engine.check_settings(found[1], settings)
+        options.check_fits(found[1], engine.check_settings(found[1], settings), settings)
         return found
     from crisplens.monitors.engines.duckdb_engine import profile_reference
     from crisplens.monitors.engines.parts import check_alike, expected_columns
@@ -395,7 +414,7 @@ def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -
             table, settings.columns, segments=settings.segments, least=settings.minimum_rows
         )
         check_alike(table, expected_columns(profile))
-    engine.check_settings(profile, settings)
+    options.check_fits(profile, engine.check_settings(profile, settings), settings)
     return reference_window(location, content, profile.rows), profile
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,15 +13,19 @@ from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.core.text import check_text
 from crisplens.monitors.effects import check_tolerance
+from crisplens.monitors.features import classified, resolved
 from crisplens.monitors.incidents.model import Response, TriggerPolicy
-from crisplens.monitors.model import CheckSettings
+from crisplens.monitors.model import CheckSettings, OtherProfile, Profile
 from crisplens.monitors.moving import moving_text, parse_moving
+from crisplens.monitors.scores import METHODS
 from crisplens.monitors.segments import check_segments
 
 # Of windows that come one after another, two of three must drift; a window that comes alone decides alone.
 PERSISTENCE_OF_WINDOWS = (2, 3)
 MOST_WINDOWS = 100
 MOST_HOURS = 24 * 366
+MOST_WEIGHT = 1000
+MOST_MINIMUM_ROWS = 1_000_000_000
 _PERSISTENCE = re.compile(r"([1-9][0-9]{0,2})/([1-9][0-9]{0,2})")
 
 
@@ -64,6 +68,35 @@ def check_settings(
     )
     _check_ranges(found)
     return found
+
+
+def check_fits(reference: Profile, watched: Collection[str], settings: CheckSettings) -> None:
+    """Raise `InputError` for settings by which no window could be found to drift from this reference."""
+    least, known = settings.minimum_rows, resolved(settings, reference)
+    compared = [
+        column.name
+        for column in reference.columns
+        if column.name in watched and not isinstance(column, OtherProfile) and column.count >= least
+    ]
+    compared += [source.column for source in classified(reference, settings)]
+    if not compared:
+        raise InputError(
+            f"no column of the reference has {least:,} values that windows could be compared with",
+            slug="no-comparison",
+            hint="Give a reference with more rows, or watch other columns; --minimum-rows says how many are enough.",
+        )
+    for name, threshold in known.thresholds.items():
+        method = METHODS.get(known.methods.get(name, ""))
+        if method is not None and method.p_value and threshold > 1:
+            raise _out_of_range(
+                f"the threshold {threshold:g} of {name!r} is no p-value, which {method.name} gives"
+            )
+    if settings.drift_share is None and all(
+        known.weights.get(name) == 0 and name not in known.thresholds for name in compared
+    ):
+        raise _out_of_range(
+            "every column that can be compared has the weight 0, so that none would ever drift"
+        )
 
 
 def check_response(
@@ -121,8 +154,8 @@ def _persistence(text: str | None, *, comes_alone: bool) -> tuple[int, int]:
 def _check_ranges(settings: CheckSettings) -> None:
     if settings.drift_share is not None and not 0 < settings.drift_share <= 1:
         raise _out_of_range(f"the drift share {settings.drift_share:g} is not above 0 and at most 1")
-    if settings.minimum_rows < 1:
-        raise _out_of_range(f"the minimum of rows is {settings.minimum_rows}, not 1 or more")
+    if not 1 <= settings.minimum_rows <= MOST_MINIMUM_ROWS:
+        raise _out_of_range(f"the minimum of rows is {settings.minimum_rows}, not 1 to {MOST_MINIMUM_ROWS:,}")
     check_tolerance(settings.tolerance)
     if not 0 < settings.level < 1:
         raise _out_of_range(f"the level {settings.level:g} is not between 0 and 1")
@@ -130,6 +163,10 @@ def _check_ranges(settings: CheckSettings) -> None:
         for name, number in given.items():
             if number < 0:
                 raise _out_of_range(f"the {kind} of {name!r} is {number}, not a number of 0 or more")
+    if any(weight > MOST_WEIGHT for weight in settings.weights.values()):
+        raise _out_of_range(
+            f"a weight is above {MOST_WEIGHT:,}; weights are shares of each other, and 1 is usual"
+        )
 
 
 def _out_of_range(message: str) -> InputError:

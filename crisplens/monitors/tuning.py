@@ -28,10 +28,11 @@ from crisplens.monitors.alarms import (
     flag_columns,
     newly_alarming,
 )
-from crisplens.monitors.effects import Effect, at_tolerance, effect, effects, effects_together
+from crisplens.monitors.effects import MOST_TOLERATED, Effect, at_tolerance, effect, effects, effects_together
 from crisplens.monitors.model import CategoricalProfile, ColumnProfile, NumericProfile, Profile
 
 TOLERANCES = (0.05, 0.075, 0.1, 0.15, 0.2, 0.3)
+MOST_PERIOD = 1_000_000
 # An injected drift is given so many windows to be found in, where the history allows.
 ROOM = 10
 PATTERNS = ((1, 1), (2, 3), (3, 5))
@@ -158,11 +159,17 @@ def propose(
     was counted; look at `rate_at_most` for what so few windows leave open. Raises `InputError` for settings out of
     range.
     """
-    if most_alarms < 0 or period < 1:
+    if not 0 <= most_alarms <= period or not 1 <= period <= MOST_PERIOD:
         raise InputError(
             f"{most_alarms:g} alarms in {period} windows cannot be wanted",
             slug="bad-setting",
-            hint="Give a number of alarms from 0, and a period of at least 1 window.",
+            hint=f"Give a period of 1 to {MOST_PERIOD:,} windows, and at most as many alarms.",
+        )
+    if not MOST_TOLERATED > w > 0:
+        raise InputError(
+            f"the effect {w!r} is none that could be looked for",
+            slug="bad-setting",
+            hint="Give Cohen's w, above 0 and below 2: 0.1 is a small effect, 0.3 a medium and 0.5 a large one.",
         )
     allowed = list(tolerances)
     varied = [

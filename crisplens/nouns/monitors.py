@@ -19,6 +19,7 @@ from crisplens.monitors import settings as options
 from crisplens.monitors.checking import CheckFindings
 from crisplens.monitors.engines.interface import Rows
 from crisplens.monitors.incidents import queries as incident_queries
+from crisplens.monitors.model import Profile
 from crisplens.monitors.opening import opened_for
 from crisplens.monitors.performance import service as performance
 from crisplens.monitors.performance.labels import LabelsAwaited
@@ -72,6 +73,7 @@ class Monitors(Noun):
     unmute = Command(monitors.unmute_monitor)
     mutes = ProjectQuery(monitor_queries.list_mutes)
     list = ProjectQuery(monitor_queries.list_monitors)
+    standings = ProjectQuery(monitor_queries.list_standings)
     history = ProjectQuery(monitor_queries.list_checks)
     get = ProjectQuery(monitor_queries.get_monitor)
     _past_windows = ProjectQuery(monitor_queries.past_windows)
@@ -181,6 +183,21 @@ class Monitors(Noun):
                 now=now,
             )
             return tuple(found)
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        """The watched columns of a monitor's reference of which every row has its own number, such as keys."""
+        from crisplens.monitors.profiles import key_columns
+
+        monitor = self.get(name)
+        if monitor.plan is not None:
+            return ()
+        profile = self._registry.configuration.open_evidence().read(monitor.reference_profile)
+        found, chosen = key_columns(msgspec.json.decode(profile, type=Profile)), monitor.settings.columns
+        return tuple(
+            column
+            for column in found
+            if (not chosen or column in chosen) and monitor.settings.weights.get(column) != 0
+        )
 
     def backtest(
         self,

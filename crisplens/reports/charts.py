@@ -10,14 +10,23 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from crisplens.monitors.model import BAD_VERDICTS, FOUND, JUDGED, Verdict
+from crisplens.monitors.schedules.windows import TimeRule
 from crisplens.registry.projects.model import Direction
 from crisplens.reports.content import KpiResults
 from crisplens.reports.numbers import shorten, show_decimal, show_time
-from crisplens.reports.record_content import MonitorStory
+from crisplens.reports.record_content import CheckEntry, MonitorStory
 
 _ROW, TOP = 26, 22
 _CELL, _LABEL_CHARACTERS, _CHARACTER = 15, 32, 6.4
 _PLOT, BELOW = 96, 18
+# What a check found has one mark wherever it stands: as text, and drawn in a cell of the grid.
+SIGNS = {"drift": "✕", "bad": "▲", "calm": "✓", "none": "○"}
+_DRAWN = {
+    "drift": (2, 2, "l11 11m0-11l-11 11"),
+    "bad": (7.5, 2, "l6 11h-12z"),
+    "calm": (4, 7.5, "l2.5 3 4.5-6"),
+    "none": (4.5, 7.5, "a3 3 0 1 0 6 0a3 3 0 1 0-6 0"),
+}
 # So many bars leave room for a number above each.
 _FEW = 12
 _NOTHING = Markup("")
@@ -53,47 +62,70 @@ def kpi_chart(kpi_results: KpiResults) -> Markup:
 
 
 def drift_chart(story: MonitorStory) -> Markup:
-    """The share of drifting columns in each check, and the share at which a window drifts."""
+    """The share of drifting columns in each check or window of time, and the share at which a window drifts."""
     if not story.checks:
         return _NOTHING
-    step = 100 / max(len(story.checks), 8)
+    checks = [story.checks[place] for place in _in_time(story)]
+    step = 100 / max(len(checks), 8)
     parts = [Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(TOP + _PLOT)]
     share = story.checks[-1].drift_share
     if share is not None:
         limit = TOP + _PLOT * (1 - share)
         parts.append(Markup('<line class="limit" x1="0" x2="100%" y1="{0:.1f}" y2="{0:.1f}"/>').format(limit))
-    for place, check in enumerate(story.checks):
+    few = len(checks) <= _FEW
+    for place, check in enumerate(checks):
         x, size = (place + 0.5) * step, _PLOT * (check.share or 0)
-        kind = {Verdict.DRIFT: "drift", Verdict.DEGRADED: "drift", Verdict.BAD_DATA: "bad"}.get(
-            check.verdict, "calm"
-        )
+        kind = _kind(check.verdict)
         parts.append(
-            Markup('<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"/>').format(
-                kind, x - step * 0.32, TOP + _PLOT - max(size, 1.5), step * 0.64, max(size, 1.5)
+            Markup(
+                '<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}">'
+                "<title>{}</title></rect>"
+            ).format(
+                kind,
+                x - step * 0.32,
+                TOP + _PLOT - max(size, 1.5),
+                step * 0.64,
+                max(size, 1.5),
+                _check_in_words(check),
             )
         )
-        sign = {"drift": "▲ ", "bad": "✕ "}.get(kind, "")
-        if sign or len(story.checks) <= _FEW:
-            label = f"{sign}{check.share or 0:.0%}" if len(story.checks) <= _FEW else sign
+        sign = "" if kind == "calm" else SIGNS[kind]
+        number = f"{check.share:.0%}" if few and check.share is not None else ""
+        if sign or number:
             parts.append(
                 Markup('<text class="{}-sign" x="{:.2f}%" y="{:.1f}" text-anchor="middle">{}</text>').format(
-                    kind, x, TOP + _PLOT - size - 5, label
+                    kind, x, TOP + _PLOT - size - 5, f"{sign} {number}".strip()
                 )
             )
-    first, last = story.checks[0], story.checks[-1]
     foot = TOP + _PLOT + 14
-    parts.append(Markup('<text x="0" y="{}">{}</text>').format(foot, show_time(first.at)[:10]))
-    if len(story.checks) > 3:
-        end = min((len(story.checks) - 0.1) * step, 100.0)
+    parts.append(Markup('<text x="0" y="{}">{}</text>').format(foot, _when(checks[0])))
+    if len(checks) > 3:
+        end = min((len(checks) - 0.1) * step, 100.0)
         parts.append(
             Markup('<text x="{:.2f}%" y="{}" text-anchor="end">{}</text>').format(
-                end, foot, show_time(last.at)[:10]
+                end, foot, _when(checks[-1])
             )
         )
-    shares = ", ".join(
-        f"{one.id} {'none compared' if one.share is None else f'{one.share:.0%}'}" for one in story.checks
-    )
+    shares = ", ".join(map(_check_in_words, checks))
     return svg("drift", foot + 6, f"Share of drifting columns, check by check: {shares}", parts)
+
+
+def _in_time(story: MonitorStory) -> list[int]:
+    """The places of the checks in a picture: windows of time by their start, others as they were checked."""
+    places = range(len(story.checks))
+    if not isinstance(story.monitor.windows, TimeRule):
+        return [*places]
+    return sorted(places, key=lambda place: story.checks[place].start or story.checks[place].at)
+
+
+def _when(check: CheckEntry) -> str:
+    """Where a window of time begins, else the day on which it was checked."""
+    return check.window.partition(" to ")[0] if check.start else show_time(check.at)[:10]
+
+
+def _check_in_words(check: CheckEntry) -> str:
+    window = f" ({check.window})" if check.start else ""
+    return f"{check.id}{window} {'none compared' if check.share is None else f'{check.share:.0%}'}"
 
 
 def heat_grid(story: MonitorStory) -> Markup:
@@ -102,6 +134,7 @@ def heat_grid(story: MonitorStory) -> Markup:
         return _NOTHING
     marks: dict[str, list[str]] = {}
     labels = []
+    order = _in_time(story)
     left = round(min(max(len(one.name) for one in story.history), _LABEL_CHARACTERS) * _CHARACTER) + 14
     for row, column in enumerate(story.history):
         y = row * _CELL
@@ -110,30 +143,51 @@ def heat_grid(story: MonitorStory) -> Markup:
                 left - 8, y + 11, column.name, shorten(column.name, _LABEL_CHARACTERS)
             )
         )
-        for place, verdict in enumerate(column.verdicts):
-            kind, path = _cell(left + place * _CELL, y, verdict)
-            marks.setdefault(kind, []).append(path)
+        for place, check in enumerate(order):
+            kind = _cell_kind(column.verdicts[check], story.checks[check])
+            marks.setdefault(kind, []).append(_cell(left + place * _CELL, y, kind))
     # One path for all cells of a kind: a rectangle for each would make the file several times as large.
     paths = [
         Markup('<path class="{}" d="{}"/>').format(kind, "".join(ds)) for kind, ds in sorted(marks.items())
     ]
     drifting = [column.name for column in story.history if column.verdicts[-1] in FOUND]
     title = f"Verdict by column and check. Drifting in the latest check: {', '.join(drifting[:20]) or 'none'}"
-    width, height = left + _CELL * len(story.checks) + 2, _CELL * len(story.history) + 2
+    first, last = (_when(story.checks[place]) for place in (order[0], order[-1]))
+    dates = first if first == last else f"{first} to {last}"
+    foot = _CELL * len(story.history) + 15
+    labels.append(Markup('<text x="{}" y="{}">{}</text>').format(left, foot, dates))
+    width, height = left + max(_CELL * len(order), round(len(dates) * _CHARACTER)) + 2, foot + 5
     return Markup(
         '<svg class="heat" role="img" width="{0}" height="{1}" viewBox="0 0 {0} {1}">'
         "<title>{2}</title>{3}{4}</svg>"
     ).format(width, height, title, _NOTHING.join(labels), _NOTHING.join(paths))
 
 
-def _cell(x: int, y: int, verdict: Verdict | None) -> tuple[str, str]:
+def legend_mark(kind: str) -> Markup:
+    """A cell of the grid by itself."""
+    return Markup(
+        '<svg width="15" height="15" class="heat" aria-hidden="true"><path class="{}" d="{}"/></svg>'
+    ).format(kind, _cell(0, 0, kind))
+
+
+def _kind(verdict: Verdict | None) -> str:
     if verdict in FOUND:
-        return "drift", f"M{x + 1} {y + 1}h13v13h-13z"
-    if verdict in BAD_VERDICTS:
-        return "bad", f"M{x + 3} {y + 3}l9 9m0-9l-9 9"
-    if verdict in JUDGED:
-        return "calm", f"M{x + 5} {y + 5}h5v5h-5z"
-    return "none", f"M{x + 4} {y + 7.5}h7"
+        return "drift"
+    if verdict in BAD_VERDICTS or verdict is Verdict.BAD_DATA:
+        return "bad"
+    return "calm" if verdict in JUDGED else "none"
+
+
+def _cell_kind(verdict: Verdict | None, check: CheckEntry) -> str:
+    kind = _kind(verdict)
+    # Nothing is known of the columns of a window that could not be read or has no rows, but that it is bad.
+    unjudged = check.verdict is Verdict.BAD_DATA and not check.checked and verdict is not Verdict.UNSUPPORTED
+    return "bad" if kind == "none" and unjudged else kind
+
+
+def _cell(x: int, y: int, kind: str) -> str:
+    right, down, path = _DRAWN[kind]
+    return f"M{x + right:g} {y + down:g}{path}"
 
 
 class Scale:

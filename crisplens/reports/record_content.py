@@ -91,13 +91,18 @@ class LineageSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One check of a window; `share` of the compared columns drifted."""
+    """One check of a window; `share` of the compared columns drifted.
+
+    `window` is the window's name, `start` where it begins (RFC 3339) if it is one of time.
+    """
 
     id: str
     at: str
     by: str
     engine: str
     location: str
+    window: str
+    start: str | None
     rows: int
     verdict: Verdict
     reason: str

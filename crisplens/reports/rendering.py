@@ -16,6 +16,7 @@ from crisplens.reports.content import AuditReport
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 TEMPLATE = "audit_report.html.j2"
 
@@ -35,7 +36,7 @@ def _environment() -> Environment:
     # jinja2 costs its import only where a report is rendered.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from crisplens.reports.charts import drift_chart, heat_grid, kpi_chart
+    from crisplens.reports.charts import SIGNS, drift_chart, heat_grid, kpi_chart, legend_mark
     from crisplens.reports.lineage_picture import lineage_picture
     from crisplens.reports.observation_chart import observation_chart
 
@@ -55,6 +56,7 @@ def _environment() -> Environment:
         "size": numbers.show_size,
         "count": count,
         "scalar": _scalar,
+        "unbroken": _unbroken,
         "words": _words,
         "duration": numbers.show_duration,
         "groups": _groups,
@@ -63,10 +65,20 @@ def _environment() -> Environment:
         "kpi_chart": kpi_chart,
         "drift_chart": drift_chart,
         "heat_grid": heat_grid,
+        "legend_mark": legend_mark,
+        "signs": SIGNS,
         "lineage_picture": lineage_picture,
         "observation_chart": observation_chart,
     }
     return environment
+
+
+def _unbroken(text: str) -> Markup:
+    """Text whose words, such as options and dates, are not broken at their hyphens."""
+    from markupsafe import Markup
+
+    word = Markup('<span class="word">{}</span>')
+    return Markup(" ").join(word.format(one) if "-" in one else one for one in text.split(" "))
 
 
 def _scalar(value: Any) -> str:

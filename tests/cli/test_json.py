@@ -67,6 +67,7 @@ READS = {
     "coverage --framework nist-ai-rmf --gaps": 0,
     "monitor history": 0,
     "monitor history nightly": 0,
+    "monitor show nightly": 0,
     "audit verify": 0,
     "audit head": 0,
     "db status": 0,

@@ -94,9 +94,11 @@ def test_nothing_is_coloured_in_a_pipe(process) -> None:
 
 
 @pytest.mark.parametrize("noun", ["gate", "trigger", "evidence", "monitor", "deployment"])
-def test_narrow_terminals_do_not_cut_names(process, noun: str) -> None:
-    wide = process(noun, "list")
-    narrow = process(noun, "list", COLUMNS="60")
+def test_narrow_terminals_do_not_cut_names(run, monkeypatch: pytest.MonkeyPatch, noun: str) -> None:
+    wide = run(noun, "list")
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = run(noun, "list")
+    assert narrow.out != wide.out
     assert (wide.code, narrow.code) == (0, 0)
     first = wide.out.splitlines()[2].split()[0]
     assert first in narrow.out.split()

@@ -9,10 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from tests.cli.conftest import Ran, run_here
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -86,9 +89,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def readme_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which every command of the README has run, to copy from."""
+    """A folder in which every command of the README has run, each as a process of its own, to copy from."""
     done = make_files(tmp_path_factory.mktemp("readme"))
-    run_all("README.md", done)
+    assert run_all("README.md", done, run_process) > 15
     return done
 
 
@@ -98,27 +101,39 @@ def after_readme(readme_done: Path, tmp_path: Path) -> Path:
     return shutil.copytree(readme_done, tmp_path / "copy")
 
 
-def run_all(document: str, folder: Path) -> int:
+def run_process(*words: str) -> Ran:
+    """Run a command as its own process."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def run(*words: str) -> Ran:
+    """Run a command: ours in this process, which is faster, others as processes."""
+    return run_here(*words[1:]) if words[0] == "crisplens" else run_process(*words)
+
+
+def run_all(document: str, folder: Path, run: Callable[..., Ran] = run) -> int:
     """Run a document's commands in `folder`; returns how many there were."""
-    environment = {
-        **os.environ,
-        "CRISPLENS_ACTOR": "ana@example.org",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
     found = commands(document)
-    for command, code in found:
-        done = subprocess.run(
-            shlex.split(command), cwd=folder, env=environment, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == code, f"{command}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("CRISPLENS_ACTOR", "ana@example.org")
+        for command, code in found:
+            done = run(*shlex.split(command))
+            assert done.code == code, f"{command}\n{done.out}{done.err}"
+            assert "Traceback" not in done.err
     return len(found)
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("document", ["README.md", "docs/tutorial.md"])
-def test_commands_run_in_order(document: str, folder: Path) -> None:
-    assert run_all(document, folder) > 15
+def test_the_readme_s_commands_run_in_order(readme_done: Path) -> None:
+    assert (readme_done / "audit.html").is_file()
+
+
+@pytest.mark.end_to_end
+def test_the_tutorial_s_commands_run_in_order(folder: Path) -> None:
+    assert run_all("docs/tutorial.md", folder) > 15
 
 
 @pytest.mark.end_to_end

@@ -96,8 +96,18 @@ def start(registry: Registry, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE)
 
 
+def takes_signals(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has come so far that it answers SIGTERM itself, or has ended. Linux only."""
+    if process.poll() is not None:
+        return True
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = int(status.split("SigCgt:")[1].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a scheduler to stop, which it does without complaint."""
+    """Ask a scheduler that has begun to stop, which it does without complaint."""
+    wait_until(lambda: takes_signals(process))
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, b"Traceback" in said) == (0, False), said

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from crisplens.core.errors import InputError
+from crisplens.monitors import profiles
 from crisplens.monitors.incidents.model import Response, TriggerPolicy
-from crisplens.monitors.settings import changed, check_response, check_settings
+from crisplens.monitors.model import Profile
+from crisplens.monitors.settings import changed, check_fits, check_response, check_settings
+
+HUNDRED = Profile(
+    rows=100,
+    columns=tuple(
+        profiles.profile_numbers(name, [float(i) for i in range(100)], (50.0,)) for name in ("x", "y")
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +32,8 @@ from crisplens.monitors.settings import changed, check_response, check_settings
         ({"level": 1}, "level 1"),
         ({"thresholds": {"x": -1}}, "threshold of 'x'"),
         ({"weights": {"x": -1}}, "weight of 'x'"),
+        ({"weights": {"x": 1e308, "y": 1e308}}, "a weight is above 1,000"),
+        ({"minimum_rows": 10**12}, "minimum of rows is 1000000000000"),
         ({"persistence": "3/2"}, "3/2"),
         ({"persistence": "0/2"}, "0/2"),
         ({"persistence": "2/101"}, "2/101"),
@@ -72,3 +83,35 @@ def test_what_follows_an_alarm_is_checked() -> None:
         with pytest.raises(InputError) as caught:
             check_response(**given)  # type: ignore[arg-type]
         assert caught.value.slug == slug
+
+
+@pytest.mark.parametrize(
+    ("given", "slug", "words"),
+    [
+        ({"minimum_rows": 101}, "no-comparison", "101 values"),
+        ({"weights": {"x": 0, "y": 0}}, "bad-setting", "weight 0"),
+        ({"columns": ["x"], "weights": {"x": 0}}, "bad-setting", "weight 0"),
+        ({"methods": {"x": "ks"}, "thresholds": {"x": 5}}, "bad-setting", "threshold 5 of 'x'"),
+    ],
+)
+def test_settings_by_which_nothing_would_ever_drift_are_refused(
+    given: dict[str, Any], slug: str, words: str
+) -> None:
+    settings = check_settings(**given)
+    with pytest.raises(InputError) as caught:
+        check_fits(HUNDRED, settings.columns or ("x", "y"), settings)
+    assert caught.value.slug == slug
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"weights": {"x": 0}},
+        {"weights": {"x": 0, "y": 0}, "thresholds": {"x": 0.2}},
+        {"weights": {"x": 0, "y": 0}, "drift_share": 0.5},
+        {"methods": {"x": "psi"}, "thresholds": {"x": 5}},
+    ],
+)
+def test_settings_by_which_something_may_drift_fit(given: dict[str, Any]) -> None:
+    check_fits(HUNDRED, ("x", "y"), check_settings(**given))

@@ -181,6 +181,7 @@ def tell_in_order(registry: Registry) -> None:
         model="churn",
         reference=registry.folder / "train-1.csv",
         current="windows/*.parquet",
+        minimum_rows=4,
     )
     for scores in ((0.02, 0.01, 0.03), (0.04, 0.02, 0.08), (0.12, 0.03, 0.07)):
         record_check(

@@ -180,6 +180,11 @@ def test_drift_is_told_check_by_check(report: AuditReport) -> None:
     ]
 
 
+def test_checks_name_their_windows(report: AuditReport) -> None:
+    (story,) = report.monitors
+    assert {(check.window, check.start) for check in story.checks} == {("windows/*.parquet", None)}
+
+
 def test_incidents_and_triggers_say_who_answered(report: AuditReport) -> None:
     assert [(one.id, one.state, one.closed_by) for one in report.incidents] == [
         ("incident-1", "resolved", "eve@example.org"),

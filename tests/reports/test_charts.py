@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
+from importlib.resources import files
+
+from msgspec.structs import replace
 
 from crisplens.monitors.model import Verdict
+from crisplens.monitors.schedules.windows import TimeRule
 from crisplens.registry.lineage.model import Graph
-from crisplens.reports.charts import drift_chart, heat_grid, kpi_chart
+from crisplens.reports.charts import SIGNS, drift_chart, heat_grid, kpi_chart, legend_mark
 from crisplens.reports.content import AuditReport
 from crisplens.reports.lineage_picture import lineage_picture
+from crisplens.reports.record_content import MonitorStory
 from tests.reports.stories import HOSTILE
 
 
@@ -67,6 +73,70 @@ def test_the_grid_has_a_cell_for_each_column_and_check(report: AuditReport) -> N
         "calm": found.count(Verdict.NO_DRIFT),
         "bad": found.count(Verdict.MISSING_COLUMN),
     }
+
+
+def timed(story: MonitorStory, days: list[int]) -> MonitorStory:
+    """The story with windows of days in March 2031, a check of each in this order."""
+    named = [f"2031-03-{day:02}" for day in days]
+    checks = [
+        replace(one, window=day, start=f"{day}T00:00:00.000000Z")
+        for one, day in zip(story.checks, named, strict=True)
+    ]
+    windows = TimeRule(length="day", every="day")
+    return replace(story, monitor=replace(story.monitor, windows=windows), checks=tuple(checks))
+
+
+def test_windows_of_time_stand_in_their_order_under_their_dates(report: AuditReport) -> None:
+    (story,) = report.monitors
+    kinds = [bar.get("class") for bar in drawn(drift_chart(story)).findall("rect")]
+    moved = timed(story, [5, 6, 1, 2, 3, 4])
+    chart, grid = drawn(drift_chart(moved)), drawn(heat_grid(moved))
+    assert [bar.get("class") for bar in chart.findall("rect")] == kinds[2:] + kinds[:2]
+    assert [text.text for text in chart.findall("text")][-2:] == ["2031-03-01", "2031-03-06"]
+    assert [text.text for text in grid.findall("text")][-1] == "2031-03-01 to 2031-03-06"
+    assert "check-3 (2031-03-01)" in (chart.findtext("rect/title") or "")
+
+
+def test_other_windows_stand_under_the_day_of_their_check(report: AuditReport) -> None:
+    (story,) = report.monitors
+    assert not any(check.start for check in story.checks)
+    dates = [text.text for text in drawn(drift_chart(story)).findall("text")][-2:]
+    assert dates == [story.checks[0].at[:10], story.checks[-1].at[:10]]
+
+
+def test_a_window_that_could_not_be_judged_is_bad_in_every_column(report: AuditReport) -> None:
+    (story,) = report.monitors
+    columns = len(story.history)
+    unread = replace(story.checks[0], verdict=Verdict.BAD_DATA, checked=0, drifted=0, share=None)
+    history = tuple(replace(one, verdicts=(None, *one.verdicts[1:])) for one in story.history)
+
+    def bad(one: MonitorStory) -> int:
+        found = drawn(heat_grid(one)).find("path[@class='bad']")
+        return 0 if found is None else (found.get("d") or "").count("M")
+
+    story = replace(story, history=history)
+    before = bad(story)
+    assert bad(replace(story, checks=(unread, *story.checks[1:]))) == before + columns
+    few = replace(unread, verdict=Verdict.INSUFFICIENT_DATA)
+    assert bad(replace(story, checks=(few, *story.checks[1:]))) == before
+
+
+def test_a_mark_means_the_same_in_chart_grid_and_table(report: AuditReport) -> None:
+    (story,) = report.monitors
+    assert set(SIGNS) == {"drift", "bad", "calm", "none"}
+    css = files("crisplens.reports").joinpath("templates/audit_report.css").read_text("utf-8")
+    for kind, state in (("drift", "bad"), ("bad", "warn"), ("calm", "good"), ("none", "idle")):
+        (escaped,) = re.findall(rf'[.]{state}[.]state::before {{ content: "[\\]([0-9A-F]+)"', css)
+        assert chr(int(escaped, 16)) == SIGNS[kind]
+    chart = drawn(drift_chart(story))
+    signs = {text.get("class"): (text.text or "").split()[0] for text in chart.findall("text[@class]")}
+    assert (signs["drift-sign"], signs["bad-sign"]) == (SIGNS["drift"], SIGNS["bad"])
+    grid = drawn(heat_grid(story))
+    for path in grid.findall("path"):
+        mark = ET.fromstring(legend_mark(path.get("class") or "")).find("path")
+        assert mark is not None
+        # The same outline, wherever it stands.
+        assert re.split("M[0-9. ]+", path.get("d") or "")[1] == re.split("M[0-9. ]+", mark.get("d") or "")[1]
 
 
 def test_the_lineage_shows_every_thing_by_name(report: AuditReport) -> None:

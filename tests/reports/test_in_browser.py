@@ -152,6 +152,24 @@ def test_the_page_never_scrolls_sideways(page: Page, opened: Path, width: int) -
     assert page.ask(outside) == []
 
 
+def test_data_sources_are_read_without_scrolling(page: Page, opened: Path) -> None:
+    page.open(opened, width=390)
+    beyond = """[...document.querySelectorAll('#record-sources + .scroll')]
+        .filter(e => e.scrollWidth > e.clientWidth).length"""
+    assert page.ask(beyond) == 0
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_options_of_commands_are_not_broken(page: Page, opened: Path, width: int) -> None:
+    page.open(opened, width=width)
+    # Inside an element of one line there is one rectangle for its text.
+    broken = """[...document.querySelectorAll('code .word')].filter(e => e.textContent.startsWith('--')).filter(e => {
+        const range = document.createRange(); range.selectNodeContents(e); return range.getClientRects().length > 1;
+    }).map(e => e.textContent)"""
+    assert page.ask(broken) == []
+    assert page.ask("document.querySelectorAll('code .word').length") > 0
+
+
 def eventually(holds: Callable[[], bool]) -> bool:
     until = time.monotonic() + SECONDS / 6
     while not holds():

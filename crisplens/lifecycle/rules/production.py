@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crisplens.core.text import count
 from crisplens.lifecycle.rules.situation import Outcome, Rule, Situation, listed
 from crisplens.registry.lineage.model import NodeKind
 from crisplens.registry.model import GateDecision
@@ -63,7 +64,9 @@ def monitor_ran(s: Situation) -> Outcome:
     gaps = [monitor.name for monitor in s.record.monitors if monitor.name not in s.record.check_counts]
     met = bool(s.record.monitors) and not gaps
     checks = sum(s.record.check_counts.values())
-    return Outcome(met, f"{checks} checks" if met else f"never ran: {listed(gaps, 'there is no monitor')}")
+    return Outcome(
+        met, count(checks, "check") if met else f"never ran: {listed(gaps, 'there is no monitor')}"
+    )
 
 
 def alarms_answered(s: Situation) -> Outcome:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crisplens.monitors import profiles
+from crisplens.monitors import features, profiles
 from crisplens.monitors.engines import _sql
 from crisplens.monitors.model import (
     CategoricalProfile,
@@ -226,7 +226,7 @@ def finish(tally: Tally, reference: ColumnProfile, type_name: str) -> ColumnProf
     misfits = None
     if isinstance(tally, Categories):
         misfits = _count_misfits(tally.counts)
-        reason = f"{misfits} of {tally.rows - nulls} values are not numbers, but the reference's are."
+        reason = features.not_numbers_reason(misfits, tally.rows - nulls)
     return OtherProfile(
         name=reference.name,
         type=type_name,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from crisplens.core.names import nearest, unknown_name
+from crisplens.core.text import count as in_words
 from crisplens.monitors import decisions, effects, features, profiles, scores
 from crisplens.monitors.model import (
     CategoricalProfile,
@@ -189,7 +190,10 @@ def _finding(
         )
     for where, count in (("reference", before.count), ("window", now.count)):
         if count < least:
-            return Verdict.INSUFFICIENT_DATA, f"The {where} has {count} values, fewer than {least}."
+            return (
+                Verdict.INSUFFICIENT_DATA,
+                f"The {where} has {in_words(count, 'value')}, fewer than {least}.",
+            )
     if any(isinstance(one, NumericProfile) and one.m2 is None for one in (before, now)):
         return Verdict.UNSUPPORTED, "The numbers are too large for their variance to be computed."
     return None

@@ -464,7 +464,7 @@ def _profile_like(
         reason = f"The window has type {column.type}, the reference {reference.type}."
         if expected is Family.NUMBER and family is Family.TEXT:
             misfits = _sql.not_number_count(connection, relation, column)
-            reason = f"{misfits} of {rows - nulls} values are not numbers, but the reference's are."
+            reason = features.not_numbers_reason(misfits, rows - nulls)
         return OtherProfile(
             name=column.name,
             type=column.type,

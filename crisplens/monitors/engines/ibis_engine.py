@@ -267,7 +267,7 @@ def _misfit(
 ) -> OtherProfile:
     reason = f"The window has type {column.type}, the reference {reference.type}."
     if not_numbers is not None:
-        reason = f"{not_numbers} of {present} values are not numbers, but the reference's are."
+        reason = features.not_numbers_reason(not_numbers, present)
     return OtherProfile(
         name=column.name,
         type=column.type,

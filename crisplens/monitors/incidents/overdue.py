@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crisplens.core.text import count
 from crisplens.core.work import UnitOfWork
 from crisplens.monitors.incidents.model import State, is_overdue
 from crisplens.monitors.incidents.queries import Incident, open_incidents
@@ -24,7 +25,7 @@ def escalate_overdue(work: UnitOfWork) -> tuple[Incident, ...]:
             work,
             one.id,
             to=responses[one.monitor].escalate_to,
-            reason=f"Nobody took it on within {responses[one.monitor].escalate_after} hours.",
+            reason=f"Nobody took it on within {count(responses[one.monitor].escalate_after, 'hour')}.",
         )
         for one in late
     )

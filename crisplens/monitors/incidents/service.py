@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from crisplens.core.clock import parse_time
 from crisplens.core.errors import InputError, Refused
-from crisplens.core.text import check_text
+from crisplens.core.text import check_text, count
 from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.monitors.alarms import in_cool_down
@@ -69,7 +69,8 @@ def open_incident(work: UnitOfWork, opened: IncidentOpened, response: Response) 
         return None
     last = max((parse_time(one.closed_at) for one in known if one.closed_at), default=None)
     if in_cool_down(last, work.now, timedelta(hours=response.cool_down)):
-        note = f"No trigger: the last one for {opened.model} was closed less than {response.cool_down} hours ago."
+        ago = f"less than {count(response.cool_down, 'hour')} ago"
+        note = f"No trigger: the last one for {opened.model} was closed {ago}."
         append(work, IncidentLinked(id=opened.id, target=known[-1].id, note=note))
         return None
     reason = f"{opened.check_id} of {opened.monitor}: {opened.summary}"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from crisplens.core.errors import InputError
+from crisplens.core.text import count
 from crisplens.monitors.engines.interface import Attachment, EngineResult, Rows, TimeSlice
 from crisplens.monitors.model import CheckResult, CheckSettings, Verdict
 from crisplens.monitors.performance import intervals, judging
@@ -37,6 +38,7 @@ from crisplens.monitors.performance.plans import (
     PerformancePlan,
     deadline,
 )
+from crisplens.monitors.performance.reading import check_groups
 from crisplens.monitors.segments import in_words
 from crisplens.monitors.sources.by_location import opened_source
 from crisplens.registry.data.files import Table
@@ -59,8 +61,10 @@ class PerformanceReport(msgspec.Struct, frozen=True, kw_only=True):
 def measure_reference(plan: PerformancePlan, table: Table) -> PerformanceBaseline:
     """How the model did on a labelled reference: what windows are judged by.
 
-    Raises `InputError` when it has no labelled row, or no value for a metric that is judged.
+    Raises `InputError` when it has no labelled row, no value for a metric that is judged, or lacks a column that
+    rows are grouped by.
     """
+    check_groups(table, _groupings(plan))
     found = measure(table, plan.columns)
     rows = row_count(found.whole)
     if not rows:
@@ -116,10 +120,13 @@ def _measured(
     rows: Rows,
     now: datetime,
 ) -> EngineResult:
-    segments = [*plan.segments, *([plan.groups] if plan.groups else [])]
     with opened_source(plan.labels) if plan.labels else nullcontext() as labels:
         found = measure(
-            rows.table, plan.columns, labels=labels, key=plan.key, segments=segments, only=rows.only
+            *(rows.table, plan.columns),
+            labels=labels,
+            key=plan.key,
+            segments=_groupings(plan),
+            only=rows.only,
         )
     counts, labelled = found.counts, row_count(found.whole)
     said = f"{counts.labelled:,} of {counts.predictions:,} predictions are labelled."
@@ -136,6 +143,11 @@ def _measured(
             return _bad_data(baseline, counts.predictions, decided.reason, _kept(_report(found)))
     if not counts.predictions:
         return _bad_data(baseline, 0, "The window has no predictions.")
+    if not counts.labelled:
+        numeric = isinstance(plan.columns, RegressionColumns)
+        what = "has no finite number" if numeric else "is null in every row"
+        why = f"The column {plan.columns.label!r} {what}, so nothing is labelled."
+        return _bad_data(baseline, counts.predictions, why, _kept(_report(found)))
     checks = judging.judge_measured(plan, settings, baseline, found.whole, found.groups)
     doubts = _doubts(counts, found.unusable)
     result = judging.result(
@@ -159,33 +171,39 @@ def _estimated(
     if losses is not None:
         counted = count_losses(rows.table, losses, segments=plan.segments, only=rows.only)
         whole, unusable = counted.counts, counted.unusable
-        groups = {in_words(one.segment): one.counts for one in counted.groups}
         total = sum(one.count for one in whole)
-        z = _deviations(plan, settings, len(groups))
+        z = _deviations(plan, settings, len(counted.groups))
         estimates = _losses(losses, whole, z)
-        by_segment = {where: _losses(losses, counts, z) for where, counts in groups.items()}
+        groups = [(one.segment, _losses(losses, one.counts, z)) for one in counted.groups]
     else:
         assert isinstance(plan.columns, BinaryColumns)
         assert isinstance(baseline.statistics, BinaryStatistics)
         scored = read_scores(rows.table, plan.columns, segments=plan.segments, only=rows.only)
         unusable, calibration = scored.unusable, calibrate(baseline.statistics)
-        bins = {in_words(one.segment): one.scores for one in scored.groups}
         total = sum(one.positive + one.negative for one in scored.scores)
-        z = _deviations(plan, settings, len(bins))
+        z = _deviations(plan, settings, len(scored.groups))
 
         def estimated(scores: Sequence[PredictedBin]) -> tuple[Estimate, ...]:
             return estimate(calibration, scores, deviations=z)
 
         estimates = estimated(scored.scores)
-        by_segment = {where: estimated(scores) for where, scores in bins.items()}
-    if not total and not unusable:
-        return _bad_data(baseline, 0, "The window has no predictions.")
-    checks = judging.judge_estimated(plan, settings, baseline, estimates, by_segment)
-    note = f"{unusable:,} rows have no usable prediction." if unusable else ""
+        groups = [(one.segment, estimated(one.scores)) for one in scored.groups]
+    if not total:
+        why = f"None of the {unusable:,} rows has a usable prediction."
+        return _bad_data(baseline, unusable, why if unusable else "The window has no predictions.")
+    checks = judging.judge_estimated(plan, settings, baseline, estimates, groups)
+    note = f"{count(unusable, 'row has', 'rows have')} no usable prediction." if unusable else ""
     result = judging.result(
         checks, engine=ENGINE, reference_rows=baseline.rows, current_rows=total, note=note
     )
-    return EngineResult(result, None, (_kept(PerformanceReport(estimates=estimates, segments=by_segment)),))
+    kept = PerformanceReport(
+        estimates=estimates, segments={in_words(where): found for where, found in groups}
+    )
+    return EngineResult(result, None, (_kept(kept),))
+
+
+def _groupings(plan: PerformancePlan) -> list[tuple[str, ...]]:
+    return [*plan.segments, *([plan.groups] if plan.groups else [])]
 
 
 def _losses(model: LossModel, counts: Sequence[LossCount], z: float) -> tuple[Estimate, ...]:
@@ -218,7 +236,7 @@ def _doubts(counts: LabelCounts, unusable: int) -> list[str]:
         (counts.conflicting_labels, "keys have labels that contradict each other"),
         (counts.repeated_predictions, "keys have several predictions"),
     )
-    return [f"{count:,} {what}." for count, what in told if count]
+    return [f"{number:,} {what}." for number, what in told if number]
 
 
 def _bad_data(

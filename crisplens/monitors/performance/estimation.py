@@ -16,17 +16,8 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.monitors.performance import score_bins
-from crisplens.monitors.performance.metrics import confusion_metrics, roc_auc
+from crisplens.monitors.performance.metrics import SCALES, confusion_metrics, roc_auc
 from crisplens.monitors.performance.model import BinaryStatistics, Metric, PredictedBin
-
-# The ends of each metric's scale; others have none.
-_SCALES: dict[str, tuple[float | None, float | None]] = {
-    **dict.fromkeys(("accuracy", "precision", "recall", "specificity", "f1"), (0.0, 1.0)),
-    **dict.fromkeys(("balanced_accuracy", "roc_auc", "brier"), (0.0, 1.0)),
-    **dict.fromkeys(("mae", "rmse", "mape", "log_loss"), (0.0, None)),
-    "mcc": (-1.0, 1.0),
-    "r2": (None, 1.0),
-}
 
 
 class Knot(msgspec.Struct, frozen=True, array_like=True):
@@ -191,7 +182,7 @@ def bounded(
     """An estimate with its bounds, which stay on the metric's scale, and whether it alerts."""
     if value is None:
         return Estimate(name=name, rows=rows, threshold=threshold, reason=reason)
-    least, most = _SCALES.get(name, (None, None))
+    least, most = SCALES.get(name, (None, None))
     low = high = None
     if error is not None:
         low, high = value - deviations * error, value + deviations * error
@@ -218,7 +209,7 @@ def check_deviations(deviations: float) -> None:
 def _range(name: str, values: Sequence[float], deviations: float) -> AlertThreshold:
     mean = math.fsum(values) / len(values)
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
-    least, most = _SCALES.get(name, (None, None))
+    least, most = SCALES.get(name, (None, None))
     lower, upper = mean - deviations * spread, mean + deviations * spread
     return AlertThreshold(
         lower=lower if least is None else max(least, lower), upper=upper if most is None else min(most, upper)

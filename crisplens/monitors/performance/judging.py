@@ -6,15 +6,32 @@ by all that is judged (Bonferroni), but for segments, which are compared with th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from crisplens.monitors.model import CheckResult, CheckSettings, ColumnCheck, ColumnSummary, Verdict
+from crisplens.core.errors import InputError
+from crisplens.core.text import count
+from crisplens.monitors.model import (
+    BAD_VERDICTS,
+    JUDGED,
+    CheckResult,
+    CheckSettings,
+    ColumnCheck,
+    ColumnSummary,
+    Verdict,
+)
 from crisplens.monitors.performance.estimation import Estimate
 from crisplens.monitors.performance.fairness import Gap, fairness_gaps
-from crisplens.monitors.performance.metrics import LOWER_IS_BETTER, by_name, metrics_of, row_count
+from crisplens.monitors.performance.metrics import TOO_FEW, by_name, metrics_of, row_count
 from crisplens.monitors.performance.model import Group, Statistics
-from crisplens.monitors.performance.plans import PerformanceBaseline, PerformancePlan
+from crisplens.monitors.performance.plans import (
+    PerformanceBaseline,
+    PerformancePlan,
+    leaves_room,
+    worsens_upward,
+    worst_of,
+)
 from crisplens.monitors.performance.segments import (
     SegmentFinding,
     SegmentSettings,
@@ -23,10 +40,10 @@ from crisplens.monitors.performance.segments import (
 )
 from crisplens.monitors.segments import in_words
 
+# Rows that share values of some columns; a null is None.
+Where = Mapping[str, str | None]
 # Segments that do worst are listed first; the others are in the kept file.
 MOST_SEGMENTS = 50
-# The smaller these are, the fairer; the ratio the other way round.
-_RATIO = "demographic_parity_ratio"
 _SEGMENT_VERDICTS = {
     SegmentVerdict.WORSE: Verdict.DEGRADED,
     SegmentVerdict.BETTER: Verdict.NOT_DEGRADED,
@@ -38,7 +55,10 @@ _SEGMENT_VERDICTS = {
 
 @dataclass(frozen=True)
 class Value:
-    """A metric or gap with its interval; `rows` is what it rests on, `reason` why it has no value."""
+    """A metric or gap with its interval; `rows` is what it rests on, `reason` why it has no value or no interval.
+
+    `verdict` is that of one without a value.
+    """
 
     name: str
     value: float | None
@@ -46,6 +66,7 @@ class Value:
     high: float | None
     rows: int
     reason: str = ""
+    verdict: Verdict = Verdict.UNSUPPORTED
 
 
 def limits_of(
@@ -57,9 +78,34 @@ def limits_of(
     found: dict[str, float | None] = {}
     for name in plan.metrics:
         value = known[name].value if name in known else None
-        worse = None if value is None else value + _worse(name) * settings.tolerance * abs(value)
+        value = abs(value) if name == "bias" and value is not None else value
+        borne = settings.tolerance * abs(value or 0.0)
+        worse = None if value is None else value + borne if worsens_upward(name) else value - borne
         found[name] = settings.thresholds.get(name, worse)
     return found
+
+
+def check_room(plan: PerformancePlan, settings: CheckSettings, baseline: PerformanceBaseline) -> None:
+    """Raise `InputError` for a metric that no window could be worse in than the reference and the tolerance allow."""
+    known = by_name(metrics_of(baseline.statistics))
+    for name, limit in limits_of(plan, settings, baseline).items():
+        value, worst = known[name].value if name in known else None, worst_of(name)
+        if name in settings.thresholds or value is None or limit is None or leaves_room(name, limit):
+            continue
+        if value == worst:
+            raise InputError(
+                f"{name} of the reference is {value:g}, the worst that it can be, so no window could be worse",
+                slug="not-calibrated",
+                hint="Check that the columns of labels and predictions are the right ones, with the same classes.",
+            )
+        assert worst is not None, "where there is no worst value there is room"
+        share = math.floor(1000 * abs(worst - value) / abs(value)) / 1000
+        raise InputError(
+            f"a tolerance of {settings.tolerance:g} bears a {name} of {limit:.4g}, and {worst:g} is the worst "
+            "that it can be, so no window could be degraded",
+            slug="bad-setting",
+            hint=f"Give a tolerance below {share:g}, or a limit such as --threshold {name}={value:.3g}.",
+        )
 
 
 def judge_measured(
@@ -69,7 +115,10 @@ def judge_measured(
     whole: Statistics,
     groups: Sequence[Group],
 ) -> tuple[ColumnCheck, ...]:
-    """Every judged metric of a window's labelled rows, then gaps between groups, then segments, the worst first."""
+    """Every judged metric of a window's labelled rows, then gaps between groups, then segments, the worst first.
+
+    Before the segments stand the sets of columns by which none of them could be judged.
+    """
     limits, level = limits_of(plan, settings, baseline), shared_level(plan, settings)
     known = by_name(metrics_of(baseline.statistics))
     rows = row_count(whole)
@@ -86,7 +135,7 @@ def judge_measured(
         gaps = _gaps(plan, groups, level, settings.minimum_rows, rows)
         checks += [_judged(one, limits[one.name], settings, "measured", baseline, None) for one in gaps]
     if plan.segments:
-        checks += _segments(plan, settings, groups, found[plan.scores[0]].value)
+        checks += _segments(plan, settings, groups, checks[0])
     return tuple(checks)
 
 
@@ -95,9 +144,12 @@ def judge_estimated(
     settings: CheckSettings,
     baseline: PerformanceBaseline,
     whole: Iterable[Estimate],
-    groups: Mapping[str, Iterable[Estimate]],
+    groups: Sequence[tuple[Where, Iterable[Estimate]]],
 ) -> tuple[ColumnCheck, ...]:
-    """Every judged metric as it is estimated, then the first of them in each segment (by its name in words)."""
+    """Every judged metric as it is estimated, then the first of them in each segment.
+
+    Before the segments stand the sets of columns by which none of them could be judged.
+    """
     limits = limits_of(plan, settings, baseline)
     known = by_name(metrics_of(baseline.statistics))
 
@@ -112,9 +164,13 @@ def judge_estimated(
         return checks
 
     checks = judged(whole, plan.scores)
-    parts = [judged(found, plan.scores[:1], f" where {where}") for where, found in groups.items()]
-    flat = [check for part in parts for check in part]
-    flat.sort(key=lambda one: one.verdict is not Verdict.DEGRADED)
+    parts = [
+        (where, one)
+        for where, found in groups
+        for one in judged(found, plan.scores[:1], f" where {in_words(where)}")
+    ]
+    checks += _sets_not_judged(plan, parts, checks[0], "row with a usable prediction")
+    flat = sorted((one for _, one in parts), key=lambda one: one.verdict is not Verdict.DEGRADED)
     return (*checks, *flat[:MOST_SEGMENTS])
 
 
@@ -126,28 +182,56 @@ def shared_level(plan: PerformancePlan, settings: CheckSettings, segments: int =
 def result(
     checks: Sequence[ColumnCheck], *, engine: str, reference_rows: int, current_rows: int, note: str = ""
 ) -> CheckResult:
-    """A window's result: degraded when anything is, and too little data when nothing could be judged."""
+    """A window's result: degraded when anything is, else not judged when anything that was asked for was not.
+
+    That is bad data where a column is null throughout, and insufficient data otherwise. A single segment is not asked
+    for by itself, but a set of segments is.
+    """
     degraded = [one for one in checks if one.verdict is Verdict.DEGRADED]
-    judged = [one for one in checks if one.verdict in (Verdict.DEGRADED, Verdict.NOT_DEGRADED)]
+    judged = [one for one in checks if one.verdict in JUDGED]
+    lacking = [one for one in checks if one.verdict not in JUDGED and not _is_segment(one)]
+    said = [_not_judged(lacking)] if lacking else []
     if degraded:
-        verdict, said = Verdict.DEGRADED, degraded[0].reason
-        if len(degraded) > 1:
-            said += f" {len(degraded) - 1} more of {len(judged)} are degraded."
-    elif judged:
-        verdict, said = Verdict.NOT_DEGRADED, judged[0].reason
+        verdict = Verdict.DEGRADED
+        more = f" {len(degraded) - 1} more of {len(judged)} are degraded." if len(degraded) > 1 else ""
+        said.insert(0, degraded[0].reason + more)
+    elif lacking or not judged:
+        null = any(one.verdict in BAD_VERDICTS for one in lacking)
+        verdict = Verdict.BAD_DATA if null else Verdict.INSUFFICIENT_DATA
+        said.append("What could be judged is not degraded." if judged else "")
     else:
-        verdict = Verdict.INSUFFICIENT_DATA
-        said = checks[0].reason if checks else "Nothing is judged."
+        verdict, said = Verdict.NOT_DEGRADED, [judged[0].reason]
     return CheckResult(
         engine=engine,
         verdict=verdict,
-        reason=f"{said} {note}".strip(),
+        reason=" ".join(part for part in (*said, note) if part),
         columns=tuple(checks),
         reference_rows=reference_rows,
         current_rows=current_rows,
         drifted=len(degraded),
         checked=len(judged),
         drift_share=None,
+    )
+
+
+def _in_a_row(names: Sequence[str]) -> str:
+    """Names as they are listed in a sentence."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _is_segment(check: ColumnCheck) -> bool:
+    """Whether this is a single segment, such as `f1 where region = north`; names of metrics have no blanks."""
+    return check.column.partition(" ")[2].startswith("where ")
+
+
+def _not_judged(checks: Sequence[ColumnCheck]) -> str:
+    """Sentences that name what could not be judged and why, what has the same reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for one in checks:
+        by_reason.setdefault(one.reason, []).append(one.column)
+    return " ".join(
+        f"{_in_a_row(names)} could not be judged: {reason[:1].lower()}{reason[1:]}"
+        for reason, names in by_reason.items()
     )
 
 
@@ -185,16 +269,20 @@ def _verdict(
     found: Value, metric: str, limit: float | None, settings: CheckSettings, method: str
 ) -> tuple[Verdict, str]:
     if found.rows < settings.minimum_rows:
-        what = "labelled rows" if method == "measured" else "rows with a usable prediction"
-        return (
-            Verdict.INSUFFICIENT_DATA,
-            f"There are {found.rows} {what}, fewer than {settings.minimum_rows}.",
+        there = "There is" if found.rows == 1 else "There are"
+        what = (
+            count(found.rows, "labelled row")
+            if method == "measured"
+            else f"{count(found.rows, 'row')} with a usable prediction"
         )
+        return Verdict.INSUFFICIENT_DATA, f"{there} {what}, fewer than {settings.minimum_rows}."
     if found.value is None or limit is None:
-        return Verdict.UNSUPPORTED, found.reason or f"The reference has no {metric} to compare with."
+        return found.verdict, found.reason or f"The reference has no {metric} to compare with."
+    if found.low is None and found.reason.startswith(TOO_FEW):
+        return Verdict.INSUFFICIENT_DATA, found.reason
     if found.low is None or found.high is None:
         beyond = _beyond(metric, found.value, found.value, limit)
-        between = "every row agrees"
+        between = f"{found.reason[:1].lower()}{found.reason[1:].rstrip('.')}" or "without an interval"
     else:
         beyond = _beyond(metric, found.low, found.high, limit)
         between = f"between {found.low:.4g} and {found.high:.4g}"
@@ -209,29 +297,24 @@ def _beyond(metric: str, low: float, high: float, limit: float) -> bool:
     """Whether the whole interval is on the wrong side of the limit."""
     if metric == "bias":
         return low > limit or high < -limit
-    return low > limit if _worse(metric) > 0 else high < limit
+    return low > limit if worsens_upward(metric) else high < limit
 
 
 def _side(metric: str, limit: float) -> tuple[str, str]:
     if metric == "bias":
         return f"not shown to be further from 0 than {limit:.4g}", f"further from 0 than {limit:.4g}"
-    if _worse(metric) > 0:
+    if worsens_upward(metric):
         return f"not shown to be above {limit:.4g}", f"above the limit {limit:.4g}"
     return f"not shown to be below {limit:.4g}", f"below the limit {limit:.4g}"
-
-
-def _worse(metric: str) -> float:
-    """The direction in which a metric or gap gets worse: 1 up, -1 down."""
-    return 1.0 if metric in LOWER_IS_BETTER or metric.endswith("_difference") else -1.0
 
 
 def _gaps(
     plan: PerformancePlan, groups: Sequence[Group], level: float, minimum_rows: int, rows: int
 ) -> list[Value]:
-    own = [one for one in groups if tuple(one.segment) == plan.groups]
+    own = [one for one in groups if set(one.segment) == set(plan.groups)]
     if len(own) < 2:
-        why = f"There are fewer than two groups by {' and '.join(plan.groups)}."
-        return [Value(name, None, None, None, rows, why) for name in plan.gaps]
+        why, verdict = _too_few_groups([one.segment for one in own], plan.groups, "labelled row")
+        return [Value(name, None, None, None, rows, why, verdict) for name in plan.gaps]
     found = {one.name: one for one in fairness_gaps(own, level=level, minimum_rows=minimum_rows).gaps}
     return [_gap(found[name], rows) for name in plan.gaps]
 
@@ -241,18 +324,76 @@ def _gap(gap: Gap, rows: int) -> Value:
 
 
 def _segments(
-    plan: PerformancePlan, settings: CheckSettings, groups: Sequence[Group], whole: float | None
+    plan: PerformancePlan, settings: CheckSettings, groups: Sequence[Group], whole: ColumnCheck
 ) -> list[ColumnCheck]:
-    own = [one for one in groups if tuple(one.segment) in plan.segments]
-    if not own or whole is None:
-        return []
+    sets = [set(one) for one in plan.segments]
+    own = [one for one in groups if set(one.segment) in sets]
     rules = SegmentSettings(
         level=settings.level,
         minimum_rows=settings.minimum_rows,
-        minimum_difference=settings.tolerance * abs(whole),
+        minimum_difference=settings.tolerance * abs(whole.score or 0.0),
     )
-    found = compare_segments(own, plan.scores[0], settings=rules)
-    return [_segment(one, plan.scores[0]) for one in found[:MOST_SEGMENTS]]
+    found = compare_segments(own, plan.scores[0], settings=rules) if whole.score is not None else ()
+    checks = [(one.segment, _segment(one, plan.scores[0])) for one in found]
+    if not found:
+        # Nothing is said of segments where there is nothing to say of the whole.
+        checks = [(one.segment, whole) for one in own]
+    missing = _sets_not_judged(plan, checks, whole, "labelled row")
+    return [*missing, *(one for _, one in checks[:MOST_SEGMENTS] if found)]
+
+
+def _sets_not_judged(
+    plan: PerformancePlan, segments: Sequence[tuple[Where, ColumnCheck]], whole: ColumnCheck, row: str
+) -> list[ColumnCheck]:
+    """A check for each set of segment columns by which no segment could be judged, with the reason.
+
+    A segment of nulls alone, which nothing is compared with, says nothing of the set.
+    """
+    checks = []
+    for columns in plan.segments:
+        own = [(where, one) for where, one in segments if set(where) == set(columns)]
+        null = all(value is None for where, _ in own for value in where.values())
+        if not null and any(one.verdict in JUDGED for _, one in own):
+            continue
+        verdict, reason = _why_none(columns, own, whole, row)
+        checks.append(
+            ColumnCheck(
+                column=f"{plan.scores[0]} by {' and '.join(columns)}",
+                kind=None,
+                method=whole.method,
+                verdict=verdict,
+                reason=reason,
+            )
+        )
+    return checks
+
+
+def _why_none(
+    columns: Sequence[str], segments: Sequence[tuple[Where, ColumnCheck]], whole: ColumnCheck, row: str
+) -> tuple[Verdict, str]:
+    if whole.verdict is Verdict.INSUFFICIENT_DATA:
+        return whole.verdict, whole.reason
+    reason, verdict = _too_few_groups([where for where, _ in segments], columns, row)
+    if verdict is Verdict.ALL_NULL or (len(segments) == 1 and whole.verdict in JUDGED):
+        return verdict, reason
+    if not segments or whole.verdict not in JUDGED:
+        return whole.verdict, whole.reason
+    _, largest = max(segments, key=lambda one: one[1].current.rows if one[1].current else 0)
+    few = all(one.verdict is Verdict.INSUFFICIENT_DATA for _, one in segments)
+    return (
+        Verdict.INSUFFICIENT_DATA if few else Verdict.UNSUPPORTED,
+        f"None of {len(segments)} segments could be. {largest.reason}",
+    )
+
+
+def _too_few_groups(groups: Sequence[Where], columns: Sequence[str], row: str) -> tuple[str, Verdict]:
+    """Why groups, of which there are fewer than two, are not compared."""
+    null = [name for name in columns if groups and all(one[name] is None for one in groups)]
+    if null:
+        verb = "is" if len(null) == 1 else "are"
+        return f"{_in_a_row(null)} {verb} null in every {row}.", Verdict.ALL_NULL
+    only = f"There is only one group by {' and '.join(columns)}"
+    return f"{only}: {in_words(groups[0])}." if groups else f"{only}.", Verdict.UNSUPPORTED
 
 
 def _segment(found: SegmentFinding, metric: str) -> ColumnCheck:

@@ -24,6 +24,8 @@ from crisplens.monitors.performance.model import (
 from crisplens.monitors.performance.reading import (
     FLOATS,
     NOT_BINARY,
+    TYPE_SLUGS,
+    NoValues,
     Segment,
     columns_of,
     create,
@@ -41,9 +43,6 @@ from crisplens.registry.data.tabular import Column, Table, quote_name, quote_tex
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-# A column of the wrong type is none when the table is empty: then nothing has shown its type.
-_TYPE_SLUGS = frozenset({"not-a-number", "bad-setting"})
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +102,7 @@ def measure(
                 connection, predictions, columns, labels=labels, key=key, segments=segments, only=only
             )
         except InputError as error:
-            if error.slug not in _TYPE_SLUGS or not is_empty(connection, predictions):
+            if error.slug not in TYPE_SLUGS or not is_empty(connection, predictions):
                 raise
             return Measured(counts=LabelCounts(predictions=0, labelled=0), unusable=0, whole=nothing(columns))
         usable = _usable(columns)
@@ -147,7 +146,7 @@ def read_scores(
                 only=only,
             )
         except InputError as error:
-            if error.slug not in _TYPE_SLUGS or not is_empty(connection, predictions):
+            if error.slug not in TYPE_SLUGS or not is_empty(connection, predictions):
                 raise
             return Scored(unusable=0, scores=())
         usable = _usable(columns)
@@ -237,7 +236,9 @@ def _read_labels(
     try:
         create(connection, "labels", labels, [*key, columns.label], key, query)
     except InputError as error:
-        if error.slug not in _TYPE_SLUGS or not is_empty(connection, labels):
+        # Labels that are all null have not arrived yet, either.
+        nothing_yet = isinstance(error, NoValues) or is_empty(connection, labels)
+        if error.slug not in TYPE_SLUGS or not nothing_yet:
             raise
         kind = {BinaryColumns: "BOOLEAN", MulticlassColumns: "VARCHAR", RegressionColumns: "DOUBLE"}[
             type(columns)

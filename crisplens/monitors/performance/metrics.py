@@ -47,6 +47,17 @@ MULTICLASS = (
 REGRESSION = ("mae", "rmse", "bias", "r2", "mape")
 # A falling value of these means that the model does better; bias is best at 0.
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "mae", "rmse", "mape"})
+# How the reason begins why a metric of too few rows has no interval.
+TOO_FEW = "An interval takes at least"
+# The ends of each metric's scale; None is an open end, and bias has none.
+SCALES: dict[str, tuple[float | None, float | None]] = {
+    **dict.fromkeys(("accuracy", "precision", "recall", "specificity", "f1"), (0.0, 1.0)),
+    **dict.fromkeys(("balanced_accuracy", "roc_auc", "brier"), (0.0, 1.0)),
+    **dict.fromkeys(MULTICLASS, (0.0, 1.0)),
+    **dict.fromkeys(("mae", "rmse", "mape", "log_loss"), (0.0, None)),
+    "mcc": (-1.0, 1.0),
+    "r2": (None, 1.0),
+}
 
 
 def metrics_of(statistics: Statistics, *, level: float = 0.95) -> tuple[Metric, ...]:
@@ -130,7 +141,7 @@ def roc_auc(bins: Sequence[tuple[float, float]], *, z: float) -> Metric:
         name="roc_auc", value=area, rows=rows, error=min(1.0, tied / (2 * positives * negatives)) or None
     )
     if positives <= 1 or negatives <= 1:
-        return _replace(found, reason="An interval takes at least 2 positives and 2 negatives.")
+        return _replace(found, reason=f"{TOO_FEW} 2 positives and 2 negatives.")
     variance = sum(
         math.fsum(weight * (placed - area) ** 2 for weight, placed in placements) / (count - 1) / count
         for placements, count in ((of_positives, positives), (of_negatives, negatives))
@@ -138,7 +149,9 @@ def roc_auc(bins: Sequence[tuple[float, float]], *, z: float) -> Metric:
     error = math.sqrt(variance)
     interval = intervals.on_logit(area, error, z)
     if interval is None or error == 0:
-        return _replace(found, reason="The scores do not overlap, so the interval is not known.")
+        apart = area in (0.0, 1.0)
+        why = "The scores of both classes do not overlap" if apart else "All scores are alike"
+        return _replace(found, reason=f"{why}, so the interval is not known.")
     return _with_interval(found, error, interval)
 
 
@@ -342,7 +355,7 @@ def _mean_loss(name: str, loss: LossSums | None, rows: int, *, z: float, most: f
 
 def _mean(found: Metric, error: float, interval: Interval) -> Metric:
     if found.rows < 2:
-        return _replace(found, reason="An interval takes at least 2 rows.")
+        return _replace(found, reason=f"{TOO_FEW} 2 rows.")
     return _with_interval(found, error, interval)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from crisplens.monitors.performance.model import (
     Statistics,
 )
 from crisplens.monitors.schedules.times import parse_duration
+from crisplens.monitors.segments import check_segments
 
 PERFORMANCE_MEDIA_TYPE = "application/vnd.crisplens.performance+json"
 TASKS = ("binary", "multiclass", "regression")
@@ -130,7 +132,7 @@ def make_plan(
 ) -> PerformancePlan:
     """A plan whose parts fit together. Metrics with a limit are judged too.
 
-    Raises `InputError` naming what does not fit.
+    Raises `InputError` naming what does not fit, and a limit that no metric can be beyond.
     """
     columns = _columns(task, label, score, predicted, positive, cut)
     known = _known(columns, estimated=estimated) + (GAPS if groups else ())
@@ -138,15 +140,11 @@ def make_plan(
     for name in chosen:
         if name not in known:
             raise unknown_name(f"metric of a {task} model", name, known)
+    for name, limit in (limits or {}).items():
+        _check_limit(name, limit)
     if not any(name not in GAPS for name in chosen):
         chosen = (_main(columns, estimated=estimated), *chosen)
-    for name in chosen:
-        if name in (*GAPS, "bias") and name not in (limits or {}):
-            raise InputError(
-                f"{name} is not judged without a limit",
-                slug="bad-setting",
-                hint=f"Such as --threshold {name}=0.1.",
-            )
+    _check_limited(chosen, limits or {})
     if bool(labels) != bool(key):
         raise InputError(
             "labels in a table of their own are joined by a key, and only they",
@@ -170,23 +168,87 @@ def make_plan(
         key=tuple(key),
         coverage=coverage,
         labels_within=labels_within,
-        segments=tuple(tuple(one) for one in segments),
-        groups=tuple(groups),
+        segments=check_segments(segments),
+        groups=check_segments([groups])[0] if groups else (),
         estimated=estimated,
         estimate_by=tuple(estimate_by),
     )
 
 
 def check_limits(plan: PerformancePlan, limits: Mapping[str, float]) -> None:
-    """Raise `InputError` for a limit of what the plan does not judge."""
-    for name in limits:
+    """Raise `InputError` for a limit of what the plan does not judge or that no metric can be beyond, or for none of
+    what needs one."""
+    for name, limit in limits.items():
         if name not in plan.metrics:
             raise unknown_name("metric that is judged", name, plan.metrics)
+        _check_limit(name, limit)
+    _check_limited(plan.metrics, limits)
+
+
+def check_borne(tolerance: float) -> None:
+    """Raise `InputError` for a tolerance that is no share of a reference's value."""
+    if not 0 <= tolerance < 2:
+        raise InputError(
+            f"the tolerance {tolerance:g} is not a share from 0 to less than 2",
+            slug="bad-setting",
+            hint="It is how much worse than in the reference a metric may be: 0.05 is 5 percent.",
+        )
+
+
+def worsens_upward(name: str) -> bool:
+    """Whether a metric or gap that rises gets worse; bias, which counts by its distance from 0, is one."""
+    return name in metrics.LOWER_IS_BETTER or name == "bias" or name.endswith("_difference")
+
+
+def worst_of(name: str) -> float | None:
+    """The worst value that a metric or gap can have; None where it can always be worse."""
+    least, most = _scale(name)
+    return most if worsens_upward(name) else least
+
+
+def leaves_room(name: str, limit: float) -> bool:
+    """Whether a metric or gap can be on both sides of a limit: on its scale, and not at its worst end."""
+    least, most = _scale(name)
+    inside = (least is None or limit >= least) and (most is None or limit <= most)
+    return math.isfinite(limit) and inside and limit != worst_of(name)
 
 
 def deadline(plan: PerformancePlan, window_end: datetime) -> datetime:
     """When labels for a window that ended then are no longer waited for."""
     return window_end + parse_duration(plan.labels_within)
+
+
+def _scale(name: str) -> tuple[float | None, float | None]:
+    return (0.0, 1.0) if name in GAPS else metrics.SCALES.get(name, (0.0, None))
+
+
+def _check_limited(judged: Sequence[str], limits: Mapping[str, float]) -> None:
+    for name in judged:
+        if name in (*GAPS, "bias") and name not in limits:
+            raise InputError(
+                f"{name} is not judged without a limit",
+                slug="bad-setting",
+                hint=f"Such as --threshold {name}=0.1.",
+            )
+
+
+def _check_limit(name: str, limit: float) -> None:
+    if leaves_room(name, limit):
+        return
+    least, most = _scale(name)
+    rising, worst = worsens_upward(name), worst_of(name)
+    if rising:
+        wanted = "a finite number of 0 or more" if most is None else f"from {least:g} to less than {most:g}"
+    else:
+        wanted = f"at most {most:g}" if least is None else f"above {least:g} and at most {most:g}"
+    at_worst = worst is not None and (limit >= worst if rising else limit <= worst)
+    raise InputError(
+        f"the limit {limit:g} of {name} is not {wanted}",
+        slug="bad-setting",
+        hint=f"It is {worst:g} at worst, so no window could be beyond the limit."
+        if at_worst
+        else "Every window would be beyond the limit.",
+    )
 
 
 def _columns(
@@ -200,6 +262,12 @@ def _columns(
                 "a binary classifier has scores or predicted classes",
                 slug="bad-setting",
                 hint="Name the column: --score COLUMN or --predicted COLUMN.",
+            )
+        if not 0 <= cut <= 1:
+            raise InputError(
+                f"the cut {cut:g} is not from 0 to 1",
+                slug="bad-setting",
+                hint="It is the score from which the positive class is predicted.",
             )
         return BinaryColumns(label=label, score=score, predicted=predicted, positive=positive, threshold=cut)
     if score is not None or positive is not None:

@@ -23,9 +23,17 @@ MOST_GROUPS = 1000
 FLOATS = frozenset({"FLOAT", "DOUBLE"})
 # DuckDB raises this text; it is then told in the user's terms.
 NOT_BINARY = "neither 0 nor 1: "
+# A column of the wrong type is none when the table is empty: then nothing has shown its type.
+TYPE_SLUGS = frozenset({"not-a-number", "bad-setting"})
+# What a CSV's numbers that are no finite ones are written as; DuckDB may take a column of them for dates.
+_NOT_FINITE = "('inf', 'infinity', 'nan')"
 # Columns and the values that a group of rows shares in them; a null is None.
 Segment = tuple[tuple[str, str | None], ...]
 Query = Callable[[Mapping[str, Column], str], str]
+
+
+class NoValues(InputError):
+    """A column holds nothing but nulls, so that its type is not known."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,8 @@ def create(
 ) -> None:
     """Create a table from a query over a file, or a slice of it.
 
-    Types are guessed anew from all rows where they do not fit.
+    Types are guessed anew from all rows where they do not fit. Raises `InputError` as the query does, and `NoValues`
+    where a column, other than of `texts`, has the wrong type because it is null throughout.
     """
     if isinstance(only, TimeSlice):
         connection.execute(f"SET TimeZone = {quote_text(only.zone)}")
@@ -68,6 +77,11 @@ def create(
             found = columns_of(connection, table, needed, texts)
             relation = slice_sql(tabular.relation_sql(table, text=texts), [*found.values()], only)
             connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query(found, relation)}")
+        except InputError as error:
+            if error.slug not in TYPE_SLUGS:
+                raise
+            _check_values(connection, table, [name for name in needed if name not in texts], only, error)
+            raise
         except Exception as error:
             if NOT_BINARY in str(error):
                 raise InputError(
@@ -80,6 +94,55 @@ def create(
             found = columns_of(connection, table, needed, texts, whole=True)
             relation = slice_sql(tabular.relation_sql(table, text=texts, whole=True), [*found.values()], only)
             connection.execute(f"CREATE OR REPLACE TABLE {name} AS {query(found, relation)}")
+
+
+def _check_values(
+    connection: DuckDBPyConnection, table: Table, names: Sequence[str], only: Slice | None, error: InputError
+) -> None:
+    """Raise a plainer error than `error` where a column has the wrong type for want of any value of the right one."""
+    named = list(dict.fromkeys(names))
+    found = columns_of(connection, table, named, named)
+    relation = slice_sql(tabular.relation_sql(table, text=named), [*found.values()], only)
+    texts = [f"{quote_name(name)}::VARCHAR" for name in named]
+    counts = [
+        f"count({text}), count({text}) FILTER (lower(ltrim(trim({text}), '+-')) IN {_NOT_FINITE})"
+        for text in texts
+    ]
+    rows, *counted = one_row(connection, f"SELECT count(*), {', '.join(counts)} FROM {relation}")
+    for name, values, infinite in zip(named, counted[::2], counted[1::2], strict=True):
+        if rows and not values:
+            raise NoValues(f"the column {name!r} is null in every row", slug=error.slug) from error
+        if values and values == infinite:
+            raise InputError(f"the column {name!r} has no finite number", slug=error.slug) from error
+
+
+def check_groups(table: Table, segments: Sequence[Sequence[str]]) -> None:
+    """Raise `InputError` for a column that is not there, and for one that makes a group of nearly every row."""
+    names = segment_columns(segments)
+    if not names:
+        return
+    with opened() as connection, tabular.duckdb_errors(table):
+        found = columns_of(connection, table, names, names)
+        relation = tabular.relation_sql(table, text=names)
+        for columns in segments:
+            chosen = ", ".join(f"{text_sql(found[name])} AS s{i}" for i, name in enumerate(columns))
+            grouped_by = f"SELECT DISTINCT {chosen} FROM {relation}"
+            (groups,) = one_row(
+                connection, f"SELECT count(*) FROM (FROM ({grouped_by}) LIMIT {MOST_GROUPS + 1})"
+            )
+            (rows,) = one_row(connection, f"SELECT count(*) FROM {relation}")
+            if groups > MOST_GROUPS:
+                raise _too_many_groups(columns, f"more than {MOST_GROUPS} groups")
+            if groups * 2 > rows:
+                raise _too_many_groups(columns, f"{groups} groups in {rows} rows of {table.pattern}")
+
+
+def _too_many_groups(columns: Sequence[str], how_many: str) -> InputError:
+    return InputError(
+        f"{' and '.join(columns)} has {how_many}",
+        slug="too-many-segments",
+        hint="Segment by a column with few values.",
+    )
 
 
 def columns_of(
@@ -173,12 +236,7 @@ def grouped(
             groups = seen.setdefault(tuple(name for name, _ in segment), set())
             groups.add(segment)
             if len(groups) > MOST_GROUPS:
-                columns = " and ".join(name for name, _ in segment)
-                raise InputError(
-                    f"{columns} has more than {MOST_GROUPS} groups",
-                    slug="too-many-segments",
-                    hint="Segment by a column with few values.",
-                )
+                raise _too_many_groups([name for name, _ in segment], f"more than {MOST_GROUPS} groups")
         yield Row(segment=segment or None, values=values)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
+from crisplens.core.text import count
 from crisplens.monitors.alarms import benjamini_hochberg
 from crisplens.monitors.performance import intervals
 from crisplens.monitors.performance.merging import merge, merge_all
@@ -125,14 +126,16 @@ def _finding(
         )
 
     if rows < settings.minimum_rows:
-        reason = f"The segment has {rows} labelled rows, fewer than {settings.minimum_rows}."
+        reason = f"The segment has {count(rows, 'labelled row')}, fewer than {settings.minimum_rows}."
         return ended(SegmentVerdict.INSUFFICIENT_DATA, reason)
     if merged is None:
         return ended(SegmentVerdict.UNDEFINED, "There is no other segment to compare with.")
     rest = by_name(metrics_of(merged, level=level))[metric]
     rest_rows = row_count(merged)
     if rest_rows < settings.minimum_rows:
-        reason = f"The other segments have {rest_rows} labelled rows, fewer than {settings.minimum_rows}."
+        reason = (
+            f"The other segments have {count(rest_rows, 'labelled row')}, fewer than {settings.minimum_rows}."
+        )
         return ended(SegmentVerdict.INSUFFICIENT_DATA, reason)
     for side in (here, rest):
         if side.value is None or side.low is None:

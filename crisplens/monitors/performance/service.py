@@ -18,15 +18,18 @@ from crisplens.monitors.adding import (
     plan_running,
     whole_running,
 )
+from crisplens.monitors.performance.judging import check_room
 from crisplens.monitors.performance.plans import (
     PERFORMANCE_MEDIA_TYPE,
     KpiPlan,
     VariantPlan,
+    check_borne,
     make_plan,
 )
 from crisplens.monitors.performance.variants import VariantSettings, check_variant_settings
 from crisplens.monitors.queries import Monitor
 from crisplens.monitors.streaming.model import is_pushed
+from crisplens.registry.data.locations import check_location
 
 
 def add_performance_monitor(
@@ -75,7 +78,10 @@ def add_performance_monitor(
     what is measured; `task` is binary, multiclass or regression, and a `score` of at least `cut` is positive unless
     `predicted` names the classes. The rest is as in `add_monitor`, and so is what is raised.
     """
+    for location in (os.fspath(reference), current, labels):
+        check_location(location)
     run = plan_running(window, window_every, time_column, lateness, schedule, zone)
+    check_borne(tolerance)
     settings = options.check_settings(
         thresholds=thresholds,
         tolerance=tolerance,
@@ -114,6 +120,7 @@ def add_performance_monitor(
         escalate_after=escalate_after,
     )
     looked_at, baseline = measure_reference_of(os.fspath(reference), plan)
+    check_room(plan, settings, baseline)
     check_new(work, name, model)
     kept = keep_reference(work, name, msgspec.json.encode(baseline), PERFORMANCE_MEDIA_TYPE)
     return begin(
@@ -158,6 +165,7 @@ def add_variants_monitor(
     `VariantPlan` and `VariantSettings` say how; the chance that equal variants are ever said to differ is `level`. A
     challenger that does worse is an alarm. Raises `InputError` for settings out of range, and as `add_monitor`.
     """
+    check_location(current)
     settings = options.check_settings(level=level, minimum_rows=minimum_rows)
     if share is not None and not 0 < share < 1:
         raise InputError(f"the share {share:g} is not between 0 and 1", slug="bad-setting")

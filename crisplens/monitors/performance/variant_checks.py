@@ -68,7 +68,7 @@ def check_variants(plan: VariantPlan, settings: CheckSettings, rows: Rows) -> En
         reference=_summary(champion),
         current=_summary(challenger),
     )
-    return _result(verdict, compared.reason, total, check, reference_rows=champion.rows)
+    return _result(verdict, compared.reason, total, check)
 
 
 def count_variants(plan: VariantPlan, rows: Rows) -> dict[str, VariantStatistics]:
@@ -126,15 +126,14 @@ def _summary(variant: VariantStatistics) -> ColumnSummary:
     return ColumnSummary(rows=variant.rows, nulls=0, mean=mean)
 
 
-def _result(
-    verdict: Verdict, reason: str, rows: int, *checks: ColumnCheck, reference_rows: int = 0
-) -> EngineResult:
+def _result(verdict: Verdict, reason: str, rows: int, *checks: ColumnCheck) -> EngineResult:
     result = CheckResult(
         engine=ENGINE,
         verdict=verdict,
         reason=reason.strip(),
         columns=checks,
-        reference_rows=reference_rows,
+        # All rows are looked at, and none are a reference.
+        reference_rows=0,
         current_rows=rows,
         drifted=int(verdict is Verdict.DEGRADED),
         checked=int(verdict in (Verdict.DEGRADED, Verdict.NOT_DEGRADED)),

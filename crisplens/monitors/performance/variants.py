@@ -16,6 +16,7 @@ from enum import StrEnum
 import msgspec
 
 from crisplens.core.errors import InputError
+from crisplens.core.text import count
 from crisplens.monitors.pvalues import chi_square_sf
 
 # Sums beyond this have products that are no floats.
@@ -122,7 +123,7 @@ def compare_variants(
                 champion=champion.name,
                 challenger=challenger.name,
                 verdict=VariantVerdict.NO_DIFFERENCE_YET,
-                reason=f"{variant.name} has {variant.rows} rows, fewer than {rules.minimum_rows}.",
+                reason=f"{variant.name} has {count(variant.rows, 'row')}, fewer than {rules.minimum_rows}.",
             )
     estimate = challenger.total / challenger.rows - champion.total / champion.rows
     spreads = _variance(champion), _variance(challenger)
@@ -240,7 +241,7 @@ def _decide(
     challenger: VariantStatistics,
     settings: VariantSettings,
 ) -> tuple[VariantVerdict, str]:
-    what = f"{challenger.name} less {champion.name} is between {low:.4g} and {high:.4g}"
+    what = f"The mean of {challenger.name} less that of {champion.name} is between {low:.4g} and {high:.4g}"
     least = settings.minimum_effect
     if least is not None and -least < low and high < least:
         return VariantVerdict.EQUIVALENT, f"{what}: less than {least:g} either way."

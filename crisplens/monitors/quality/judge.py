@@ -190,4 +190,5 @@ def _judge_duplicates(constraints: Constraints, rows: int, duplicates: int | Non
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:,.4g} hours" if hours < 72 else f"{hours / 24:,.4g} days"
+    number, unit = (hours, "hour") if hours < 72 else (hours / 24, "day")
+    return f"{number:,.4g} {unit}{'' if number == 1 else 's'}"

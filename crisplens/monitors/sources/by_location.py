@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from crisplens.registry.data.files import ARROW, ARROW_FORMATS, Table, open_table
+from crisplens.registry.data.locations import check_location
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 DATABASES = frozenset({"sqlite", "postgresql", "duckdb"})
@@ -20,9 +21,10 @@ def opened_source(location: str, *, partial: bool = False) -> Iterator[Table]:
 
     A database's URL ends in `#TABLE`, `#SCHEMA.TABLE` or `#SELECT …`. What is not a local file is read into a folder
     that goes away at the end, and so are Arrow files. With `partial`, files that cannot be opened are told in the
-    table's `unreadable`, as long as others can be. Raises `InputError` for what cannot be read, `RegistryError` when
-    a store or database cannot be reached.
+    table's `unreadable`, as long as others can be. Raises `InputError` for what cannot be read and for a location with
+    a password or key in it, `RegistryError` when a store or database cannot be reached.
     """
+    check_location(location)
     scheme = scheme_of(location)
     if scheme in DATABASES:
         from crisplens.monitors.sources.databases import spooled_query

@@ -14,6 +14,7 @@ from crisplens.core.work import UnitOfWork
 from crisplens.ledger.service import append
 from crisplens.registry.data.content import read_content
 from crisplens.registry.data.events import DatasetVersionAdded, DatasetVersionReplaced, DataSourceSet
+from crisplens.registry.data.locations import check_location
 from crisplens.registry.data.queries import (
     DatasetVersion,
     DataSource,
@@ -74,8 +75,10 @@ def add_data(
 
     `source` names where it comes from (a new one is recorded with `owner`), `derived_from` the dataset
     versions it was made of, `run` the run that made it. The version is the next one unless given.
-    Raises `InputError` for content that cannot be read, names that nothing has, or a version that exists.
+    Raises `InputError` for content that cannot be read, a location with a password or key in it, names that nothing
+    has, or a version that exists.
     """
+    check_location(os.fspath(location))
     # Reading comes before the first statement, so that no other writer waits for it.
     content = read_content(os.fspath(location))
     get_project(work.session, work.project)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy.orm import Session
 
 from crisplens.core.names import unknown_name
+from crisplens.core.text import count
 from crisplens.registry.data.queries import (
     DatasetVersion,
     DataSource,
@@ -77,7 +78,7 @@ def _data_source(source: DataSource) -> Part:
 
 
 def _dataset(version: DatasetVersion) -> Part:
-    rows = f"{version.rows:,} rows" if version.rows is not None else f"{version.size:,} bytes"
+    rows = count(version.rows, "row") if version.rows is not None else count(version.size, "byte")
     node = Node(NodeKind.DATASET_VERSION, str(version.ref), rows)
     edges = [
         Edge(node.id, Relation.WAS_DERIVED_FROM, f"{NodeKind.DATASET_VERSION}:{parent}")

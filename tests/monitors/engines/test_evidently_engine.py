@@ -12,7 +12,13 @@ from crisplens.monitors.engines.interface import Reference, Rows
 from crisplens.monitors.model import CheckSettings, Verdict
 from crisplens.registry.data.tabular import connect, open_table, quote_text
 
-pytest.importorskip("evidently")
+
+@pytest.fixture(scope="module", autouse=True)
+def _evidently() -> None:
+    """Imported, which takes seconds, only by the worker that runs these tests."""
+    pytest.importorskip("evidently")
+
+
 ROWS = (
     "SELECT i * 0.37 AS x, i * 0.5 AS y, i * 0.25 AS z, (i % 4)::VARCHAR || ' of 4' AS g, i % 2 = 0 AS b, "
     "'id' || i AS id, DATE '2020-01-01' + i::INTEGER AS d FROM range({n}) t(i)"

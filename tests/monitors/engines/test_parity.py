@@ -18,7 +18,12 @@ from crisplens.monitors.model import CheckSettings, ColumnCheck, ColumnKind, Ver
 from crisplens.monitors.scores import METHODS
 from crisplens.registry.data.tabular import open_table
 
-pytest.importorskip("evidently")
+
+@pytest.fixture(scope="module", autouse=True)
+def _evidently() -> None:
+    """Imported, which takes seconds, only by the worker that runs these tests."""
+    pytest.importorskip("evidently")
+
 
 SIZES = {"small": (600, 450), "large": (4000, 3000)}
 SHIFTS = {"same": 0.0, "moved": 0.4}

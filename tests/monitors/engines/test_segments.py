@@ -108,9 +108,8 @@ def test_what_is_said_of_a_column_holds_in_each_segment() -> None:
     reference, current = make("r.parquet"), make("c.parquet", seed=1, shift=3)
     given: dict[str, Any] = {"segments": [["region"]]}
     found = check(reference, current, columns=["amount"], **given)
-    assert [one.column for one in found.columns] == [
-        "amount", *(f"amount (region = {one})" for one in "bac"),
-    ]  # fmt: skip
+    inside = [f"amount (region = {one})" for one in "bac"]
+    assert [one.column for one in found.columns] == ["amount", *inside, "region"]
     assert drifting(check(reference, current, weights={"amount": 0}, **given)) == []
     found = check(reference, current, methods={"amount": "psi"}, thresholds={"amount": 1e9}, **given)
     assert of(found, "amount (region = c)").method == "psi"
@@ -142,11 +141,20 @@ def test_a_column_of_another_type_is_told_in_each_segment() -> None:
     assert of(found, "kind").verdict is of(found, "kind (region = a)").verdict is Verdict.WRONG_TYPE
 
 
-def test_segments_are_told_apart_by_columns_that_are_not_watched() -> None:
-    reference, current = make("r.csv"), make("c.csv", seed=1, shift=2)
-    found = check(reference, current, columns=["amount"], segments=[["region"]])
-    assert not any(one.column.startswith("region") for one in found.columns)
+def test_what_tells_segments_apart_is_watched_too() -> None:
+    reference = make("r.csv")
+    found = check(reference, make("c.csv", seed=1, shift=2), columns=["amount"], segments=[["region"]])
     assert "amount (region = c)" in drifting(found)
+    assert of(found, "region").verdict is Verdict.NO_DRIFT
+    gone = check(
+        reference, make("d.csv", SHOP.replace("'a'", "'mars'")), columns=["amount"], segments=[["region"]]
+    )
+    assert of(gone, "amount (region = a)").verdict is Verdict.INSUFFICIENT_DATA
+    assert drifting(gone) == ["region"]
+
+
+def test_the_same_segments_in_another_order_are_compared_once() -> None:
+    assert check_settings(segments=[["a", "b"], ["b", "a"], ["a"]]).segments == (("a", "b"), ("a",))
 
 
 def test_values_of_few_rows_are_no_segments_and_nulls_are_in_none() -> None:

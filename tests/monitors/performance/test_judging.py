@@ -69,7 +69,8 @@ def test_errors_are_worse_the_larger_and_bias_the_further_from_none():
         e4=sum(e**4 for e in errors),
     )
     reference = PerformanceBaseline(rows=400, statistics=statistics)
-    found = verdicts(judge(statistics, plan, SETTINGS, reference=reference))
+    settings = CheckSettings(minimum_rows=100, thresholds={"bias": 0.5, "rmse": 1.5})
+    found = verdicts(judge(statistics, plan, settings, reference=reference))
     assert found == {"bias": Verdict.DEGRADED, "rmse": Verdict.NOT_DEGRADED}
 
 

@@ -18,26 +18,6 @@ pytestmark = pytest.mark.stored
 LONG_AGO = 1_000_000_000
 
 
-@pytest.fixture
-def watch(registry: Registry, files: Files) -> Callable[..., Any]:
-    """Add a performance monitor `quality` on a model."""
-    registry.model.register("churn-gbm", files.text("weights"))
-
-    def add(**options: Any) -> Any:
-        given = {
-            "model": "churn-gbm",
-            "reference": files.scored("reference.csv"),
-            "current": str(files.folder / "live-*.csv"),
-            "task": "binary",
-            "label": "y",
-            "score": "score",
-            "window": "file",
-        }
-        return registry.monitor.add_performance("quality", **(given | options))
-
-    return add
-
-
 def test_a_window_like_the_reference_is_not_degraded(
     registry: Registry, files: Files, watch: Callable[..., Any]
 ) -> None:

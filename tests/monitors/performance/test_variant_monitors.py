@@ -57,6 +57,9 @@ def test_a_worse_challenger_is_an_alarm_and_asks_for_no_retraining(
     assert done.incident is not None
     assert (done.incident.kind, done.trigger) == ("performance", None)
     assert done.check.result.current_rows == 6000
+    # No rows are a reference: both variants' are the window's.
+    assert done.check.result.reference_rows == 0
+    assert done.check.result.reason.startswith("The mean of B less that of A is between -0.")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_file_is_pushed_once_and_the_window_that_it_fills_is_checked(home: Pat
     first = run_here("monitor", "push", "live", "rows.csv", "--batch", "night-1")
     assert first.code == 0
     assert "130 rows pushed to live: rows-000000000000000-000000000000100 has 100 rows now" in first.out
-    assert "check-1 of live 1 pushed batch: no-drift." in first.out
+    assert "check-1 of live rows-000000000000000-000000000000100 in 1 pushed batch: no-drift." in first.out
     again = run_here("monitor", "push", "live", "rows.csv", "--batch", "night-1")
     assert (again.code, again.out) == (0, "Batch night-1 was pushed to live before: nothing was changed.\n")
     closed = run_here("monitor", "close", "live", "--json")
