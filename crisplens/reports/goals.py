@@ -5,15 +5,21 @@ from __future__ import annotations
 from crisplens.lifecycle.record import ProjectRecord
 from crisplens.lifecycle.rules import Situation
 from crisplens.registry.deployments.model import Variant
+from crisplens.registry.deployments.queries import Deployment
 from crisplens.registry.models.queries import Evaluation, ModelVersion
 from crisplens.registry.projects.queries import Kpi
 from crisplens.reports.content import KpiResults, VersionResult
 from crisplens.reports.numbers import show_measured
 
 
+def deployment_in_production(record: ProjectRecord) -> Deployment | None:
+    """The deployment in force in production; None when nothing is."""
+    return Situation(record, None, None).deployment
+
+
 def variants_in_production(record: ProjectRecord) -> tuple[Variant, ...]:
     """The variants of the deployment in force in production."""
-    deployment = Situation(record, None, None).deployment
+    deployment = deployment_in_production(record)
     return deployment.variants if deployment else ()
 
 

@@ -16,7 +16,7 @@ from crisplens.reports.content import (
     ProjectVerdict,
     Reason,
 )
-from crisplens.reports.goals import versions_in_production
+from crisplens.reports.goals import deployment_in_production, versions_in_production
 from crisplens.reports.governance_content import OverrideEntry
 from crisplens.reports.numbers import join_words
 from crisplens.reports.story_content import PhaseState, PhaseStory
@@ -35,7 +35,7 @@ def project_verdict(
     blocked = [phase for phase in phases if phase.state is PhaseState.BLOCKED]
     waiting = [phase for phase in phases if phase.state is PhaseState.NOT_STARTED]
     alarms = _open_alarms(record)
-    missed = _missed_kpis(kpis)
+    missed = [*_missed_kpis(kpis), *_missed_in_production(record)]
     ungated = _ungated(record)
     standing_out = _standing_out(record, unreviewed, stale)
     summary = [
@@ -78,7 +78,8 @@ def project_verdict(
         return ProjectVerdict(state=ProjectState.UNDER_WAY, sentence=sentence, reasons=tuple(reasons))
     return ProjectVerdict(
         state=ProjectState.IN_ORDER,
-        sentence="Every gate that the policy asks for is open, every KPI is met, and no incident or trigger is open.",
+        sentence="Every gate that the policy asks for is open, the evaluations meet every KPI, and no incident or "
+        "trigger is open.",
         reasons=(),
     )
 
@@ -169,6 +170,24 @@ def _missed_kpis(kpis: tuple[KpiResults, ...]) -> list[tuple[str, Reason]]:
                 missed.append(
                     (kpi.name, Reason(subject=f"KPI {kpi.name}", text=text.rstrip() + ".", section="goals"))
                 )
+    return missed
+
+
+def _missed_in_production(record: ProjectRecord) -> list[tuple[str, Reason]]:
+    """KPIs whose newest observation since the last deployment to production misses the target."""
+    deployed = deployment_in_production(record)
+    missed = []
+    for kpi in record.kpis if deployed else ():
+        own = [
+            one for one in record.observations if one.kpi == kpi.name and deployed and one.seq > deployed.seq
+        ]
+        newest = max(own, key=lambda one: (one.end, one.seq), default=None)
+        if newest is not None and not kpi.goal_line.is_met_by(float(newest.value)):
+            text = (
+                f" was observed in production as {newest.value} {kpi.unit}".rstrip()
+                + ": the target is missed."
+            )
+            missed.append((kpi.name, Reason(subject=f"KPI {kpi.name}", text=text, section="observed")))
     return missed
 
 

@@ -95,7 +95,7 @@ NUMBERS = [
     (f"{WATCH} --threshold age=x", "the threshold of age is 'x'", "finite number"),
     (f"{WATCH} --drift-share nan", "drift share", "finite number"),
     (f"{WATCH} --drift-share 2", "drift share 2", "at most 1"),
-    (f"{WATCH} --minimum-rows 0", "minimum of rows is 0", "1 or more"),
+    (f"{WATCH} --minimum-rows 0", "minimum of rows is 0", "1 to 1,000,000,000"),
     (f"{GOAL} --cost data=abc", "data cost is 'abc'", "number"),
     ("data add customers train.csv --version 0", "0 is not a version", "1"),
     ("data add customers train.csv --version 1", "customers@1 exists already", "customers@2"),

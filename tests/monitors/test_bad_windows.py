@@ -102,6 +102,12 @@ def test_what_is_wrong_with_rows_is_in_the_verdict(
     assert (found.verdict, words in found.reason) == (verdict, True), found.reason
 
 
+def test_infinite_values_are_told(watched: Registry, tmp_path: Path, kind: str) -> None:
+    query = f"SELECT CASE WHEN plan = 'plan-0' THEN 'inf'::DOUBLE ELSE tenure END AS tenure, spend, plan FROM ({ROWS})"
+    found = check(watched, write(tmp_path / f"w.{kind}", query)).columns[0]
+    assert "20 infinite values of the window count as missing" in found.reason
+
+
 def test_a_missing_column_is_told_with_the_nearest(watched: Registry, tmp_path: Path, kind: str) -> None:
     found = check(
         watched, write(tmp_path / f"w.{kind}", f"SELECT tenure AS tenur, spend, plan FROM ({ROWS})")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from crisplens.lifecycle.cycles import open_cycle
+from crisplens.registry.value.service import observe_kpi
 from crisplens.reports.content import AuditReport, ProjectState
 from crisplens.reports.story_content import PhaseState
 from tests.reports.stories import Registry, tell_in_order
@@ -53,3 +54,15 @@ def test_tampering_fails_its_own_verdict_and_leaves_the_others(fresh: Registry) 
     # The project's verdict is computed from what the tables say and is never blended with these.
     assert report.verdict.state is ProjectState.NOT_IN_ORDER
     assert all(verdict.shows and verdict.does_not_show for verdict in report.verification)
+
+
+def test_a_kpi_that_is_missed_in_production_is_told_until_it_is_met(fresh: Registry) -> None:
+    tell_in_order(fresh)
+    fresh.do(observe_kpi, "auc", "0.5", end="2025-12-01")
+    verdict = fresh.report().verdict
+    assert verdict.state is ProjectState.NOT_IN_ORDER
+    assert "1 of 2 KPIs is missed" in verdict.sentence
+    assert [(one.subject, one.section) for one in verdict.reasons] == [("KPI auc", "observed")]
+    assert "observed in production as 0.5" in verdict.reasons[0].text
+    fresh.do(observe_kpi, "auc", "0.9", end="2025-12-31")
+    assert fresh.report().verdict.state is ProjectState.IN_ORDER

@@ -213,6 +213,8 @@ def scored(
     known = scores.METHODS.get(method)
     what = "p-value" if known and known.p_value else "distance" if known else "score"
     about = "approximate " if approximate else ""
+    infinite = pair.current.infinities if isinstance(pair.current, NumericProfile) else 0
+    lacking = f" {in_words(infinite, 'infinite value')} of the window count as missing." if infinite else ""
     return ColumnCheck(
         column=name,
         kind=pair.kind,
@@ -222,7 +224,7 @@ def scored(
         verdict=Verdict.DRIFT if drift else Verdict.NO_DRIFT,
         beyond=drift,
         reason=f"The {about}{method} {what} {score:.4g} against the threshold {threshold:g} "
-        f"means {'drift' if drift else 'no drift'}.",
+        f"means {'drift' if drift else 'no drift'}.{lacking}",
         approximate=approximate,
         reference=profiles.summary(pair.reference),
         current=profiles.summary(pair.current),
