@@ -21,17 +21,16 @@ from crisplens.core.configuration import Configuration, load_configuration, writ
 from crisplens.core.database import open_engine, read_session, write_session
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.core.work import UnitOfWork, no_project
-from crisplens.ledger.notes import NoteSigner
 from crisplens.ledger.past import Past
 from crisplens.ledger.points import Point, resolve_point
 from crisplens.ledger.service import flush, lock_head
 from crisplens.lifecycle.roles.service import authorise
 from crisplens.nouns import NOUNS
-from crisplens.registry.keys.files import load_signer
 from crisplens.registry.projects.queries import get_project
 from crisplens.transactions import JoinedCommands
 
 if TYPE_CHECKING:
+    from crisplens.ledger.notes import NoteSigner
     from crisplens.nouns.audit import Audit
     from crisplens.nouns.checkpoints import Checkpoints
     from crisplens.nouns.evidence import EvidenceFiles
@@ -274,6 +273,8 @@ class Registry:
     @property
     def signer(self) -> NoteSigner:
         """The log's private key, from the file or the environment. Raises `InputError` when there is none."""
+        from crisplens.registry.keys.files import load_signer
+
         return load_signer(self.configuration.signing_key, self.configuration.folder)
 
     def require_project(self, session: Session) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -18,8 +17,7 @@ ACCEPTED = (
 MOST_DIGITS = 18
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(msgspec.Struct, frozen=True):
     """The log just after event `seq`, recorded at `at` (RFC 3339, UTC), was its last."""
 
     seq: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import check_name
@@ -26,8 +26,7 @@ from crisplens.registry.projects.queries import get_project
 NO_REFERENCE = Window(location="", digest="", size=0, files=0, rows=0)
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """How a monitor is run: its windows, over which column if they are of time, and its schedule."""
 
     windows: WindowRule

@@ -11,7 +11,6 @@ in 2 to 3 windows, where the other takes 4 to 14, both without a false alarm on 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -46,8 +45,7 @@ class AlarmSettings(msgspec.Struct, frozen=True, kw_only=True):
 LEANING = 0.05
 
 
-@dataclass(frozen=True)
-class Corrected:
+class Corrected(msgspec.Struct, frozen=True):
     """p-values adjusted for their number, and whether each is flagged, in the order they were given."""
 
     adjusted: tuple[float, ...]

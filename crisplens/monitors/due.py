@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from crisplens.core.clock import parse_time
 from crisplens.core.errors import InputError
@@ -26,8 +27,7 @@ from crisplens.registry.data.files import Table, each_file
 MOST_WINDOWS = 50
 
 
-@dataclass(frozen=True)
-class Due:
+class Due(msgspec.Struct, frozen=True):
     """The windows to check now, the oldest first, and how many more wait for the next run."""
 
     rows: tuple[Rows, ...]

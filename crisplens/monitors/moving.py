@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 from zoneinfo import ZoneInfo
@@ -78,8 +77,7 @@ class PastWindow(msgspec.Struct, frozen=True, kw_only=True):
     seq: int = 0
 
 
-@dataclass(frozen=True)
-class _Season:
+class _Season(msgspec.Struct, frozen=True):
     """How far apart windows of one season are: exactly one of the three is set."""
 
     windows: int = 0

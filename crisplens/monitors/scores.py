@@ -7,8 +7,9 @@ https://github.com/evidentlyai/evidently/tree/main/src/evidently/legacy/calculat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from crisplens.monitors import distances, pvalues
 from crisplens.monitors.model import CategoricalProfile, ColumnKind, Family, NumericProfile
@@ -19,8 +20,7 @@ SMALL_REFERENCE = 1000
 FEW_DISTINCT = 5
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(msgspec.Struct, frozen=True):
     """A drift score. A p-value means drift below its threshold, a distance above it."""
 
     name: str
@@ -67,8 +67,7 @@ _FROM_BINS = {
 }
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(msgspec.Struct, frozen=True):
     """A score, and whether it is only approximated from bins."""
 
     value: float

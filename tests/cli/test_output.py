@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crisplens.cli.output import table
 from crisplens.cli.text import day, printable
@@ -17,6 +19,13 @@ def test_in_a_pipe_rows_are_lines() -> None:
     assert len(lines) == 4
     assert lines[2].startswith("trigger-1   open")
     assert lines[3].split() == ["trigger-2", "two", "lines"]
+
+
+@given(st.lists(st.tuples(*[st.text(st.characters(codec="ascii"), max_size=30)] * 3), min_size=1, max_size=5))
+def test_a_table_that_rich_draws_looks_the_same(texts: list[tuple[str, str, str]]) -> None:
+    rows = [(f"trigger-{first}", *others) for first, *others in texts]
+    # Rich draws those with other characters than ASCII.
+    assert table(COLUMNS, rows).splitlines() == table(COLUMNS, [*rows, ("é", "", "")]).splitlines()[:-1]
 
 
 @pytest.mark.parametrize("width", [45, 60, 80])

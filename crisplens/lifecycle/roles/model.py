@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 
 class Role(StrEnum):
@@ -79,8 +80,7 @@ def same_person(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
 
 
-@dataclass(frozen=True)
-class RoleBook:
+class RoleBook(msgspec.Struct, frozen=True):
     """Who holds which role in a project, and who decides for whom."""
 
     assigned: Sequence[Assigned] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from crisplens.core.names import nearest, unknown_name
 from crisplens.core.text import count as in_words
@@ -26,8 +27,7 @@ from crisplens.monitors.model import (
 Comparable = NumericProfile | CategoricalProfile
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """A column that can be compared."""
 
     kind: ColumnKind

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from crisplens.monitors import features, profiles
 from crisplens.monitors.engines import _sql
@@ -37,8 +38,7 @@ DIGITS = 6
 ROWS = "feature_rows"
 
 
-@dataclass(frozen=True)
-class Profiled:
+class Profiled(msgspec.Struct, frozen=True):
     """A column that is watched through features: its own profile, those of its features, and what they rest on."""
 
     source: FeatureSource
@@ -46,8 +46,7 @@ class Profiled:
     features: tuple[ColumnProfile, ...]
 
 
-@dataclass(frozen=True)
-class _Values:
+class _Values(msgspec.Struct, frozen=True):
     """What a column's values are, before features are made of them: `misfits` are none such as the source's."""
 
     nulls: int

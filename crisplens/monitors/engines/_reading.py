@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from crisplens.core.clock import to_text
 from crisplens.core.errors import InputError
@@ -47,8 +48,7 @@ def each_column(
         return tuple(pool.map(on_cursor, tasks))
 
 
-@dataclass(frozen=True)
-class Times:
+class Times(msgspec.Struct, frozen=True):
     """A column of times, and the zone of those that have none."""
 
     column: str

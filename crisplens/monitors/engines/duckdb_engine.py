@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
@@ -193,8 +194,7 @@ def _profile_segments(
     return tuple(one for one in each_column(connection, tasks, profile) if one is not None)
 
 
-@dataclass(frozen=True)
-class _Referring:
+class _Referring(msgspec.Struct, frozen=True):
     """Profiles a column of the reference, in a connection of its own."""
 
     relation: str
@@ -349,8 +349,7 @@ def _profile_segments_like(
     return tuple(one for one in each_column(connection, tasks, profile) if one is not None)
 
 
-@dataclass(frozen=True)
-class _Likening:
+class _Likening(msgspec.Struct, frozen=True):
     """Profiles a column of a window as the reference's is, in a connection of its own."""
 
     relation: str

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from crisplens.monitors.model import CheckResult, CheckSettings, Profile
 from crisplens.registry.data.tabular import Table
 
 
-@dataclass(frozen=True)
-class TimeSlice:
+class TimeSlice(msgspec.Struct, frozen=True):
     """The rows whose `column` lies in [start, end); both have a zone, and so stand for instants.
 
     Times without a zone in the data are those of `zone` (an IANA name). Rows without a time are in no slice.
@@ -23,8 +24,7 @@ class TimeSlice:
     zone: str
 
 
-@dataclass(frozen=True)
-class RowSlice:
+class RowSlice(msgspec.Struct, frozen=True):
     """The rows from number `start` up to but not including `end`, counted from 0 in the order of the files."""
 
     start: int
@@ -49,16 +49,14 @@ class Rows:
     remote: Any = field(default=None, compare=False)
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """What windows are compared with; `table` is needed only by engines that read the reference's rows."""
 
     table: Table | None
     profile: Profile
 
 
-@dataclass(frozen=True)
-class Attachment:
+class Attachment(msgspec.Struct, frozen=True):
     """A file that an engine made, to be kept as evidence."""
 
     name: str

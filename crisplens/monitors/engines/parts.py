@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import nearest
@@ -53,8 +55,7 @@ Stamps = tuple[tuple[str, int, int], ...]
 LEAST_CHANCE = 1e-3
 
 
-@dataclass(frozen=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True):
     """A column of the reference, as far as files must agree on it; no `family` where any will do.
 
     `nulls` is the share of its rows that are null.
@@ -66,8 +67,7 @@ class Expected:
     nulls: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Held:
+class _Held(msgspec.Struct, frozen=True):
     """What one file holds: its rows, and each column's type and how many of its values are there."""
 
     rows: int

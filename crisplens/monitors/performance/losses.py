@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import msgspec
@@ -57,8 +56,7 @@ class LossCount(msgspec.Struct, frozen=True, array_like=True):
 _Moments = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
-class _Level:
+class _Level(msgspec.Struct, frozen=True):
     """Cells by the bins of their first axes, and how many rows the wider cell around one weighs."""
 
     cells: dict[tuple[int, ...], tuple[int, _Moments]]

@@ -18,7 +18,6 @@ from crisplens.monitors.adding import (
     plan_running,
     whole_running,
 )
-from crisplens.monitors.performance.judging import check_room
 from crisplens.monitors.performance.plans import (
     PERFORMANCE_MEDIA_TYPE,
     KpiPlan,
@@ -26,7 +25,6 @@ from crisplens.monitors.performance.plans import (
     check_borne,
     make_plan,
 )
-from crisplens.monitors.performance.variants import VariantSettings, check_variant_settings
 from crisplens.monitors.queries import Monitor
 from crisplens.monitors.streaming.model import is_pushed
 from crisplens.registry.data.locations import check_location
@@ -78,6 +76,8 @@ def add_performance_monitor(
     what is measured; `task` is binary, multiclass or regression, and a `score` of at least `cut` is positive unless
     `predicted` names the classes. The rest is as in `add_monitor`, and so is what is raised.
     """
+    from crisplens.monitors.performance.judging import check_room
+
     for location in (os.fspath(reference), current, labels):
         check_location(location)
     run = plan_running(window, window_every, time_column, lateness, schedule, zone)
@@ -165,6 +165,8 @@ def add_variants_monitor(
     `VariantPlan` and `VariantSettings` say how; the chance that equal variants are ever said to differ is `level`. A
     challenger that does worse is an alarm. Raises `InputError` for settings out of range, and as `add_monitor`.
     """
+    from crisplens.monitors.performance.variants import VariantSettings, check_variant_settings
+
     check_location(current)
     settings = options.check_settings(level=level, minimum_rows=minimum_rows)
     if share is not None and not 0 < share < 1:

@@ -14,9 +14,10 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from crisplens.core.canonical import unreadable
 from crisplens.core.errors import InputError
@@ -62,16 +63,14 @@ PLAIN_TYPES = frozenset({"BIGINT", "BOOLEAN", "DOUBLE", "VARCHAR"})
 _KIND = re.compile(r"^(?:\w+ )*Error: ")
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column as DuckDB reads it; `type` is DuckDB's name, such as `BIGINT`, `DOUBLE` or `VARCHAR`."""
 
     name: str
     type: str
 
 
-@dataclass(frozen=True)
-class TableDescription:
+class TableDescription(msgspec.Struct, frozen=True):
     """What a table holds."""
 
     format: str
