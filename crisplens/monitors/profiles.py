@@ -148,6 +148,7 @@ def _merge_columns(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
         return _merge_categorical(a, b)
     if isinstance(a, OtherProfile) and isinstance(b, OtherProfile):
         misfits = None if a.misfits is None or b.misfits is None else a.misfits + b.misfits
+        ends = _alike(a.first, b.first, a.last, b.last)
         return OtherProfile(
             name=a.name,
             type=min(a.type, b.type),
@@ -156,10 +157,17 @@ def _merge_columns(a: ColumnProfile, b: ColumnProfile) -> ColumnProfile:
             nulls=a.nulls + b.nulls,
             reason=min(a.reason, b.reason),
             misfits=misfits,
-            first=min(filter(None, (a.first, b.first)), default=""),
-            last=max(a.last, b.last),
+            first=min(filter(None, ends[:2]), default=""),
+            last=max(ends[2:]),
         )
     raise _not_mergeable(f"column {a.name!r} is of different kinds")
+
+
+def _alike(*ends: str) -> list[str]:
+    """Ends of columns in one form: days beside times are their first moments. One that is unknown is empty."""
+    day = len("2000-01-01")
+    timed = any(len(end) > day for end in ends)
+    return [f"{end}T00:00:00" if timed and len(end) == day else end for end in ends]
 
 
 def _merge_numeric(a: NumericProfile, b: NumericProfile) -> NumericProfile:

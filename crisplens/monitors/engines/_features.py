@@ -316,11 +316,11 @@ def _make_time_rows(
     nulls, misfits, whole, *ends = _sql.one_row(
         connection,
         f"SELECT count(*) FILTER (NOT given), count(*) FILTER (given AND t IS NULL), "
-        f"coalesce(bool_and(t = date_trunc('day', t)), false), "
+        f"coalesce(bool_and(t = date_trunc('day', t)) {known}, false), "
         f"strftime(min(t) {known}, '%Y-%m-%dT%H:%M:%S'), strftime(max(t) {known}, '%Y-%m-%dT%H:%M:%S') FROM {ROWS}",
     )
     # Days: their hours say nothing.
-    characters = len("2000-01-01") if dates or (whole and not misfits) else None
+    characters = len("2000-01-01") if dates or whole else None
     first, last = ((end or "")[:characters] for end in ends)
     return _Values(nulls=nulls, misfits=misfits, first=first, last=last)
 

@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crisplens.api import Registry
@@ -514,6 +514,9 @@ def watched() -> Profile:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, rows)
+@example([(None, "2000-01-01T00:00:00", None)], [(None, "2000-01-01T00:00:01", None)])
+@example([(None, "2000-01-01T00:00:00", None)], [(None, "soon", None)])
+@example([(None, "2000-01-01T00:00:00", None)], [(None, "0001-01-01T12:00:00", None)])
 def test_merging_parts_gives_the_profile_of_the_whole(first: Any, second: Any) -> None:
     for name, part in (("a", first), ("b", second), ("whole", first + second)):
         written = pa.table(
