@@ -69,7 +69,10 @@ def test_a_push_that_is_killed_is_counted_whole_or_not_at_all(
         lines = [process.stdout.readline() for _ in range(3)]
         time.sleep(source.random() * 0.15)
         process.send_signal(signal.SIGKILL)
-        lines += process.communicate(timeout=30)[0].splitlines(keepends=True)
+        process.wait(timeout=30)
+        # Not `communicate`, which passes by what `readline` has read ahead.
+        lines += process.stdout.readlines()
+        process.stdout.close()
         said += [line.split() for line in lines if line.endswith("\n")]
     pushed = {id for what, id in said if what == "pushed"}
     begun = {id for what, id in said if what == "pushing"}
