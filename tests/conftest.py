@@ -408,6 +408,21 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
+def statements(registry: Registry, ask: Callable[[], object]) -> int:
+    """How many SQL statements `ask` takes."""
+    ran: list[object] = []
+
+    def note(*given: object) -> None:
+        ran.append(given[2])
+
+    event.listen(registry.engine, "before_cursor_execute", note)
+    try:
+        ask()
+    finally:
+        event.remove(registry.engine, "before_cursor_execute", note)
+    return len(ran)
+
+
 def pass_phase(registry: Registry, phase: str, **options: Any) -> None:
     """Record a phase's checkpoint as Ana and approve it as Bo."""
     control = get_phase(phase).practices[0].id

@@ -99,6 +99,16 @@ _SEGMENTS = many(
 )
 
 
+def _per_column(
+    thresholds: tuple[str, ...], methods: tuple[str, ...], weights: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "thresholds": _numbers("--threshold", thresholds),
+        "methods": pairs("--method", methods, example="age=psi", form="COLUMN=METHOD", named_freely=True),
+        "weights": _numbers("--weight", weights),
+    }
+
+
 def _segments(given: tuple[str, ...]) -> list[list[str]]:
     return [[name.strip() for name in one.split(",")] for one in given]
 
@@ -140,9 +150,7 @@ def add(
     """Watch a model's data as NAME. The reference is profiled once, now."""
     monitor = registry.monitor.add(
         name,
-        thresholds=_numbers("--threshold", thresholds),
-        methods=pairs("--method", methods, example="age=psi", form="COLUMN=METHOD", named_freely=True),
-        weights=_numbers("--weight", weights),
+        **_per_column(thresholds, methods, weights),
         segments=_segments(segments),
         **given,
     )
@@ -290,12 +298,12 @@ def change(
     **given: Any,
 ) -> Output:
     """Let monitor NAME decide, or be run, differently from now on; what is not given stays."""
+    per_column: dict[str, Any] = {
+        option: said or None for option, said in _per_column(thresholds, methods, weights).items()
+    }
     monitor = registry.monitor.change(
         name,
-        thresholds=_numbers("--threshold", thresholds) or None,
-        methods=pairs("--method", methods, example="age=psi", form="COLUMN=METHOD", named_freely=True)
-        or None,
-        weights=_numbers("--weight", weights) or None,
+        **per_column,
         **given,
     )
     return Output(monitor, f"Monitor {monitor.name} is changed: {monitor.change_reason}")

@@ -30,6 +30,7 @@ from crisplens.monitors.engines.parts import (
     stamps,
 )
 from crisplens.monitors.features import resolved
+from crisplens.monitors.kept_profiles import read_profile
 from crisplens.monitors.model import FOUND, CheckResult, MovingFindings, Profile, Verdict
 from crisplens.monitors.moving import PastWindow, choose_windows, compare
 from crisplens.monitors.performance.plans import PerformanceBaseline, PerformancePlan, VariantPlan
@@ -122,15 +123,11 @@ def look_back(
         return None
     now = PastWindow(key=window.key, start=window.start, end=window.end, verdict=found.check.verdict)
     chosen = choose_windows(also, now, earlier(), zone=monitor.zone)
-
-    def read(digest: str) -> Profile:
-        return msgspec.json.decode(evidence.read(digest), type=Profile)
-
-    reference = read(monitor.reference_profile)
+    reference = read_profile(evidence, monitor.reference_profile)
     return compare(
         also,
         chosen,
-        [read(one.profile) for one in chosen],
+        [read_profile(evidence, one.profile) for one in chosen],
         reference=reference,
         current=current,
         checks=found.check.columns,
@@ -167,7 +164,7 @@ def text_columns(monitor: Monitor, evidence: ContentStore) -> tuple[str, ...]:
     """The columns of a monitor's reference whose values are text, whatever they look like."""
     from crisplens.monitors.engines.ibis_engine import text_columns
 
-    profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
+    profile = read_profile(evidence, monitor.reference_profile)
     return text_columns(profile)
 
 
@@ -250,7 +247,7 @@ def _expected(monitor: Monitor, evidence: ContentStore, table: Table) -> tuple[E
     """What a window's files must agree on, where there are several: for drift, the reference's columns."""
     if monitor.plan is not None or len(table.files) < 2:
         return ()
-    profile = msgspec.json.decode(evidence.read(monitor.reference_profile), type=Profile)
+    profile = read_profile(evidence, monitor.reference_profile)
     return expected_columns(profile, monitor.settings.columns)
 
 

@@ -15,6 +15,7 @@ from crisplens.core.errors import InputError
 from crisplens.monitors import moving, tuning
 from crisplens.monitors.alarms import AlarmSettings
 from crisplens.monitors.features import resolved
+from crisplens.monitors.kept_profiles import read_profile
 from crisplens.monitors.model import CheckSettings, Profile, Verdict
 from crisplens.monitors.queries import Check, Monitor
 
@@ -158,8 +159,8 @@ def _load(
             hint=f"`crisplens monitor run {monitor.name}` checks one.",
         )
     kept = sorted(newest.values(), key=lambda check: (check.window.start or "", check.seq))
-    windows = [_read(evidence, check.attachments[0]) for check in kept]
-    return _read(evidence, monitor.reference_profile), kept, windows
+    windows = [read_profile(evidence, check.attachments[0]) for check in kept]
+    return read_profile(evidence, monitor.reference_profile), kept, windows
 
 
 def _before(
@@ -180,7 +181,7 @@ def _before(
     by_seq = {one.seq: one for one in earlier}
 
     def read(digest: str) -> Profile:
-        return profiles[digest] if digest in profiles else _read(evidence, digest)
+        return profiles[digest] if digest in profiles else read_profile(evidence, digest)
 
     return [
         moving.accepted_windows(
@@ -197,10 +198,6 @@ def _before(
         else None
         for check, window in zip(kept, windows, strict=True)
     ]
-
-
-def _read(evidence: ContentStore, digest: str) -> Profile:
-    return msgspec.json.decode(evidence.read(digest), type=Profile)
 
 
 def _alarm_settings(settings: CheckSettings) -> AlarmSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from crisplens.core.errors import InputError
+from crisplens.monitors.model import CheckSettings
 
 # Of one set of columns; more would say little of each, and take as many queries.
 MOST_SEGMENTS = 50
@@ -37,6 +38,16 @@ def check_segments(given: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...
                 hint="Such as region, or region,plan for those of both together.",
             )
     return tuple({frozenset(one): tuple(one) for one in reversed(given)}.values())[::-1]
+
+
+def refuse_segments(settings: CheckSettings, engine: str) -> None:
+    """Raise `InputError` for segments, from an engine that cannot tell them apart."""
+    if settings.segments:
+        raise InputError(
+            f"the {engine} engine does not compare segments",
+            slug="bad-setting",
+            hint="Use --engine duckdb, or add a monitor without --segment.",
+        )
 
 
 def check_compared(columns: int, segments: int) -> None:

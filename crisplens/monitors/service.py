@@ -30,6 +30,7 @@ from crisplens.monitors.events import (
     MonitorRetired,
     MonitorUnmuted,
 )
+from crisplens.monitors.kept_profiles import read_profile
 from crisplens.monitors.model import CheckSettings, Profile
 from crisplens.monitors.moving import check_moving
 from crisplens.monitors.performance.plans import (
@@ -226,7 +227,7 @@ def change_monitor(
             kept = work.evidence.read(monitor.reference_profile)
             check_room(monitor.plan, settings, msgspec.json.decode(kept, type=PerformanceBaseline))
     else:
-        profile = msgspec.json.decode(work.evidence.read(monitor.reference_profile), type=Profile)
+        profile = read_profile(work.evidence, monitor.reference_profile)
         watched = get_engine(engine or monitor.engine).check_settings(profile, settings)
         options.check_fits(profile, watched, settings)
         held_to = _keep_constraints(work, name, constraints, profile)

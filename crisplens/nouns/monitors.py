@@ -19,7 +19,6 @@ from crisplens.monitors import settings as options
 from crisplens.monitors.checking import CheckFindings
 from crisplens.monitors.engines.interface import Rows
 from crisplens.monitors.incidents import queries as incident_queries
-from crisplens.monitors.model import Profile
 from crisplens.monitors.opening import opened_for
 from crisplens.monitors.performance import service as performance
 from crisplens.monitors.performance.labels import LabelsAwaited
@@ -186,16 +185,17 @@ class Monitors(Noun):
 
     def keys(self, name: str) -> tuple[str, ...]:
         """The watched columns of a monitor's reference of which every row has its own number, such as keys."""
+        from crisplens.monitors.kept_profiles import read_profile
         from crisplens.monitors.profiles import key_columns
 
         monitor = self.get(name)
         if monitor.plan is not None:
             return ()
-        profile = self._registry.configuration.open_evidence().read(monitor.reference_profile)
-        found, chosen = key_columns(msgspec.json.decode(profile, type=Profile)), monitor.settings.columns
+        reference = read_profile(self._registry.configuration.open_evidence(), monitor.reference_profile)
+        chosen = monitor.settings.columns
         return tuple(
             column
-            for column in found
+            for column in key_columns(reference)
             if (not chosen or column in chosen) and monitor.settings.weights.get(column) != 0
         )
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import event
 
 from crisplens.api import Registry
 from crisplens.lifecycle.phases import list_phases
-from tests.conftest import Files, pass_phase
+from tests.conftest import Files, pass_phase, statements
 
 pytestmark = pytest.mark.stored
 POLICY = "policy: {name}\nversion: 1\ntitle: Controls\nphases:\n"
@@ -25,21 +24,6 @@ def demand(registry: Registry, files: Files, name: str, most: int) -> int:
         lines.append(f"  {phase.id}:\n    controls:\n{listed}")
     registry.policy.adopt(files.text("".join(lines), f"{name}.yaml"))
     return demanded
-
-
-def statements(registry: Registry, ask: Callable[[], object]) -> int:
-    """How many SQL statements `ask` takes."""
-    ran: list[object] = []
-
-    def note(*given: object) -> None:
-        ran.append(given[2])
-
-    event.listen(registry.engine, "before_cursor_execute", note)
-    try:
-        ask()
-    finally:
-        event.remove(registry.engine, "before_cursor_execute", note)
-    return len(ran)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from sqlalchemy import event
 
 from crisplens.api import Registry
 from crisplens.monitors.model import Verdict
-from tests.conftest import Files
+from tests.conftest import Files, statements
 from tests.monitors.conftest import Clock
 
 pytestmark = pytest.mark.stored
@@ -27,21 +24,6 @@ def watched(registry: Registry, files: Files, time: Clock) -> Registry:
     time.move(hours=1)
     registry.monitor.run("b")
     return registry
-
-
-def statements(registry: Registry, ask: Callable[[], object]) -> int:
-    """How many SQL statements `ask` takes."""
-    ran: list[object] = []
-
-    def note(*given: object) -> None:
-        ran.append(given[2])
-
-    event.listen(registry.engine, "before_cursor_execute", note)
-    try:
-        ask()
-    finally:
-        event.remove(registry.engine, "before_cursor_execute", note)
-    return len(ran)
 
 
 def test_the_newest_verdict_counts(watched: Registry) -> None:

@@ -507,12 +507,9 @@ def category_text(value: str | float) -> str:
 
 def _count_misfits(counts: Mapping[str, int]) -> int:
     """How many values of a text column do not read as numbers to DuckDB."""
-    connection = tabular.connect()
-    try:
+    with tabular.connected() as connection:
         row = connection.execute(
             "SELECT sum(n) FROM (SELECT unnest(?) AS v, unnest(?) AS n) WHERE TRY_CAST(v AS DOUBLE) IS NULL",
             [list(counts), list(counts.values())],
         ).fetchone()
-    finally:
-        connection.close()
     return int(row[0] or 0) if row else 0

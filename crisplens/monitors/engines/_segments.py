@@ -7,22 +7,12 @@ from typing import TYPE_CHECKING
 
 from crisplens.core.errors import InputError
 from crisplens.monitors.engines import _sql
-from crisplens.monitors.model import CheckSettings, Family, Segment
+from crisplens.monitors.model import Family, Segment
 from crisplens.monitors.segments import MOST_SEGMENTS, check_count, segment_name
 from crisplens.registry.data.tabular import Column, quote_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-def refuse_segments(settings: CheckSettings, engine: str) -> None:
-    """Raise `InputError` for segments, from an engine that cannot tell them apart."""
-    if settings.segments:
-        raise InputError(
-            f"the {engine} engine does not compare segments",
-            slug="bad-setting",
-            hint="Use --engine duckdb, or add a monitor without --segment.",
-        )
 
 
 def find_segments(

@@ -179,16 +179,14 @@ def _profile_segments(
     ]
     check_compared(len(compared), len(groups))
     tasks = [(group, name) for group in groups for name in compared if name not in group[0].where]
+    most_exact, taken = _wide.exact_values(len(tasks)), {one.name for one in whole}
 
     def profile(cursor: DuckDBPyConnection, task: tuple[tuple[Segment, int], str]) -> ColumnProfile | None:
         (segment, rows), name = task
         part = _segments.inside(relation, segment, columns)
-        made = _profile_column(
-            cursor, part, columns[name], rows, most_exact=_wide.exact_values(len(tasks)), names=()
-        )
+        made = _profile_column(cursor, part, columns[name], rows, most_exact=most_exact, names=())
         if not isinstance(made, NumericProfile | CategoricalProfile):
             return None
-        taken = [one.name for one in whole]
         return features.as_feature(made, name, segment.name, features.feature_name(name, segment.name, taken))
 
     return tuple(one for one in each_column(connection, tasks, profile) if one is not None)
@@ -266,7 +264,7 @@ def profile_current(
     ]
     # A CSV window whose text happens to look like numbers is still text.
     text = [c.name for c in watched if _expected_family(c) is Family.TEXT and _is_read_as_text(c, sources)]
-    names = [*(column.name for column in watched), *telling]
+    names = [column.name for column in watched]
     types = {column.name: column.type for column in watched}
     with opened(table, text=text, needed=names, expected=types, only=only) as (connection, relation, found):
         by_name = {column.name: column for column in found}
@@ -277,7 +275,8 @@ def profile_current(
             profiled |= _count_in_arrow(
                 connection, relation, by_name, [c for c in present if c.name not in sources]
             )
-        for part, batch in _wide.batches(connection, relation, present, rows):
+        waiting = [column for column in present if column.name not in profiled]
+        for part, batch in _wide.batches(connection, relation, waiting, rows):
             if part != relation and rows <= _wide.FEW_ROWS:
                 profiled |= _count_few_rows_like(connection, part, by_name, batch)
             left = [column for column in batch if column.name not in profiled]

@@ -23,7 +23,6 @@ from crisplens.core.errors import InputError, RegistryError
 from crisplens.monitors import features
 from crisplens.monitors.engines import _columns, _sql
 from crisplens.monitors.engines._reading import opened
-from crisplens.monitors.engines._segments import refuse_segments
 from crisplens.monitors.engines.duckdb_engine import profile_current
 from crisplens.monitors.engines.interface import (
     Attachment,
@@ -35,6 +34,7 @@ from crisplens.monitors.engines.interface import (
     TimeSlice,
 )
 from crisplens.monitors.model import CheckSettings, ColumnCheck, ColumnKind, Family, Profile, Verdict
+from crisplens.monitors.segments import refuse_segments
 from crisplens.registry.data.tabular import Table, quote_name
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from crisplens.core.names import unknown_name
 from crisplens.monitors import features, profiles
 from crisplens.monitors.engines import _comparing, _ibis, _ibis_categories, _ibis_numbers, _sql, _wide
 from crisplens.monitors.engines._ibis_opening import is_remote, opened_remote
-from crisplens.monitors.engines._segments import refuse_segments
 from crisplens.monitors.engines.duckdb_engine import MOST_WHOLE_CATEGORIES, DuckdbEngine
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, RowSlice, Slice
 from crisplens.monitors.model import (
@@ -27,6 +26,7 @@ from crisplens.monitors.model import (
     OtherProfile,
     Profile,
 )
+from crisplens.monitors.segments import refuse_segments
 from crisplens.registry.data.tabular import Column
 
 if TYPE_CHECKING:

@@ -274,32 +274,28 @@ def _parquet_differs(table: Table, expected: Sequence[Expected]) -> bool:
     """Whether footers name other columns, or types of another family."""
     wanted = {one.name.casefold() for one in expected}
     alike: dict[frozenset[tuple[str, str, str]], Path] = {}
-    connection = tabular.connect()
-    try:
-        with tabular.duckdb_errors(table):
-            rows = connection.execute(
-                "SELECT file_name, lower(name), coalesce(type, ''), coalesce(logical_type::VARCHAR, '') "
-                "FROM parquet_schema(?)",
-                [[escape_glob(file) for file in table.files]],
-            ).fetchall()
-            held: dict[str, set[tuple[str, str, str]]] = {}
-            for file, *column in rows:
-                held.setdefault(file, set()).add((str(column[0]), str(column[1]), str(column[2])))
-            for file, signature in held.items():
-                watched = frozenset(one for one in signature if one[0] in wanted)
-                alike.setdefault(watched, Path(file))
-            if len(alike) < 2:
-                return False
-            kinds = {
-                frozenset(
-                    (column.name.casefold(), _sql.family_of(column.type))
-                    for column in tabular.table_columns(connection, Table(str(file), (file,), "parquet"))
-                    if column.name.casefold() in wanted
-                )
-                for file in alike.values()
-            }
-    finally:
-        connection.close()
+    with tabular.connected() as connection, tabular.duckdb_errors(table):
+        rows = connection.execute(
+            "SELECT file_name, lower(name), coalesce(type, ''), coalesce(logical_type::VARCHAR, '') "
+            "FROM parquet_schema(?)",
+            [[escape_glob(file) for file in table.files]],
+        ).fetchall()
+        held: dict[str, set[tuple[str, str, str]]] = {}
+        for file, *column in rows:
+            held.setdefault(file, set()).add((str(column[0]), str(column[1]), str(column[2])))
+        for file, signature in held.items():
+            watched = frozenset(one for one in signature if one[0] in wanted)
+            alike.setdefault(watched, Path(file))
+        if len(alike) < 2:
+            return False
+        kinds = {
+            frozenset(
+                (column.name.casefold(), _sql.family_of(column.type))
+                for column in tabular.table_columns(connection, Table(str(file), (file,), "parquet"))
+                if column.name.casefold() in wanted
+            )
+            for file in alike.values()
+        }
     return len(kinds) > 1
 
 

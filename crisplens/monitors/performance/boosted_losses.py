@@ -23,11 +23,10 @@ from crisplens.monitors.performance.reading import (
     create,
     is_number,
     number_sql,
-    opened,
     segment_columns,
     text_sql,
 )
-from crisplens.registry.data.tabular import Column, Table
+from crisplens.registry.data.tabular import Column, Table, connected
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -70,7 +69,7 @@ def estimate_boosted(
     check_deviations(deviations)
     regressor = _regressor()
     names = list(dict.fromkeys([columns.predicted, *by]))
-    with opened() as connection:
+    with connected() as connection:
         _read(connection, reference, columns, names, (), "reference", labelled=True)
         _read(connection, window, columns, names, segments, "joined", labelled=False)
         (rows,) = one_row(connection, "SELECT count(*) FROM reference")

@@ -19,11 +19,10 @@ from crisplens.monitors.performance.reading import (
     grouped,
     is_number,
     number_sql,
-    opened,
     segment_columns,
     text_sql,
 )
-from crisplens.registry.data.tabular import Column, Table, quote_text
+from crisplens.registry.data.tabular import Column, Table, connected, quote_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -58,7 +57,7 @@ def fit_losses(reference: Table, columns: RegressionColumns, *, by: Sequence[str
 
     Raises `InputError` for a column that is not there or of the wrong type, and when no row is labelled.
     """
-    with opened() as connection:
+    with connected() as connection:
         kinds: dict[str, bool] = {}
 
         def query(found: Mapping[str, Column], relation: str) -> str:
@@ -97,7 +96,7 @@ def count_losses(
     Raises `InputError` for a column that is not there or of the wrong type.
     """
     names = [axis.column for axis in model.axes]
-    with opened() as connection:
+    with connected() as connection:
 
         def query(found: Mapping[str, Column], relation: str) -> str:
             parts = [

@@ -33,13 +33,12 @@ from crisplens.monitors.performance.reading import (
     is_empty,
     is_number,
     number_sql,
-    opened,
     segment_columns,
     text_sql,
 )
 from crisplens.monitors.performance.summing import nothing, sum_up
 from crisplens.registry.data import tabular
-from crisplens.registry.data.tabular import Column, Table, quote_name, quote_text
+from crisplens.registry.data.tabular import Column, Table, connected, quote_name, quote_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -96,7 +95,7 @@ def measure(
             hint="Name both the labels and the key columns, or neither.",
         )
     _check_columns(columns)
-    with opened() as connection:
+    with connected() as connection:
         try:
             counts = _join(
                 connection, predictions, columns, labels=labels, key=key, segments=segments, only=only
@@ -135,7 +134,7 @@ def read_scores(
     _check_columns(columns)
     if columns.score is None:
         raise InputError("performance is estimated from scores, and no column is named", slug="bad-setting")
-    with opened() as connection:
+    with connected() as connection:
         try:
             _join(
                 *(connection, predictions, columns),

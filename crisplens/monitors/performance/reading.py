@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +41,6 @@ class Row:
 
     segment: Segment | None
     values: tuple[Any, ...]
-
-
-@contextmanager
-def opened() -> Iterator[DuckDBPyConnection]:
-    """An in-memory DuckDB, closed at the end."""
-    connection = tabular.connect()
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def create(
@@ -121,7 +110,7 @@ def check_groups(table: Table, segments: Sequence[Sequence[str]]) -> None:
     names = segment_columns(segments)
     if not names:
         return
-    with opened() as connection, tabular.duckdb_errors(table):
+    with tabular.connected() as connection, tabular.duckdb_errors(table):
         found = columns_of(connection, table, names, names)
         relation = tabular.relation_sql(table, text=names)
         for columns in segments:

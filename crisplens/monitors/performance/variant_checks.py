@@ -10,7 +10,7 @@ from crisplens.core.names import unknown_name
 from crisplens.monitors.engines.interface import EngineResult, Rows
 from crisplens.monitors.model import CheckResult, CheckSettings, ColumnCheck, ColumnSummary, Verdict
 from crisplens.monitors.performance.plans import VariantPlan
-from crisplens.monitors.performance.reading import create, is_empty, number_sql, opened, text_sql
+from crisplens.monitors.performance.reading import create, is_empty, number_sql, text_sql
 from crisplens.monitors.performance.variants import (
     Split,
     VariantSettings,
@@ -19,7 +19,7 @@ from crisplens.monitors.performance.variants import (
     check_split,
     compare_variants,
 )
-from crisplens.registry.data.tabular import Column, quote_name
+from crisplens.registry.data.tabular import Column, connected, quote_name
 
 ENGINE = "duckdb"
 MOST_VARIANTS = 1000
@@ -81,7 +81,7 @@ def count_variants(plan: VariantPlan, rows: Rows) -> dict[str, VariantStatistics
         chosen = f"{text_sql(found[plan.variant])} AS variant, {_outcome_sql(found[plan.outcome])} AS outcome"
         return f"SELECT {chosen} FROM {relation}"
 
-    with opened() as connection:
+    with connected() as connection:
         create(
             *(connection, "joined", rows.table, [plan.variant, plan.outcome], [plan.variant], query),
             only=rows.only,

@@ -51,7 +51,6 @@ def _convert_all(table: Table, folder: Path, *, partial: bool) -> Table:
     first: InputError | None = None
     connection = connect()
     try:
-        # Windows of rows count them in the order of the file.
         # Windows of rows count them in the order of the file. Several threads would hold back many batches for that.
         connection.execute("SET preserve_insertion_order = true")
         connection.execute("SET threads = 1")

@@ -26,6 +26,7 @@ from crisplens.monitors.engines import _comparing
 from crisplens.monitors.engines.by_name import get_engine, reads_reference_rows
 from crisplens.monitors.engines.interface import EngineResult
 from crisplens.monitors.events import MonitorChecked
+from crisplens.monitors.kept_profiles import read_profile
 from crisplens.monitors.model import Profile
 from crisplens.monitors.moving import PastWindow
 from crisplens.monitors.quality.model import Constraints, Violation
@@ -360,7 +361,7 @@ def _reference(monitor: Monitor, evidence: ContentStore) -> Profile:
     digest = monitor.reference_profile
     if digest not in _references:
         _make_room(_references)
-        _references[digest] = msgspec.json.decode(evidence.read(digest), type=Profile)
+        _references[digest] = read_profile(evidence, digest)
     return _references[digest]
 
 

@@ -1,0 +1,13 @@
+"""Profiles as they are kept: evidence, named by its digest."""
+
+from __future__ import annotations
+
+import msgspec
+
+from crisplens.core.content_store import ContentStore
+from crisplens.monitors.model import Profile
+
+
+def read_profile(evidence: ContentStore, digest: str) -> Profile:
+    """The profile that was kept under a digest. Raises as `ContentStore.read`."""
+    return msgspec.json.decode(evidence.read(digest), type=Profile)
