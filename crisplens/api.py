@@ -72,7 +72,11 @@ def init(folder: str | os.PathLike[str] = ".") -> Registry:
             )
     except OSError as error:
         raise InputError(f"cannot create a registry in {home}: {error.strerror}", slug="unwritable") from None
-    migrations.upgrade(open_engine(configuration.registry, folder=configuration.folder, create=True))
+    engine = open_engine(configuration.registry, folder=configuration.folder, create=True)
+    try:
+        migrations.upgrade(engine)
+    finally:
+        engine.dispose()
     # Written last, so that it never names a registry that could not be made.
     write_configuration(home)
     return connect(folder=home)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -146,6 +148,26 @@ def test_a_torn_database_is_our_error(tmp_path: Path) -> None:
     with pytest.raises(RegistryError) as caught:
         connected(registry="sqlite:///registry.db", folder=tmp_path)
     assert caught.value.slug in {"registry-failed", "not-a-registry"}
+
+
+def test_two_registries_in_one_process_see_what_another_process_writes(
+    home: Registry, tmp_path: Path
+) -> None:
+    def elsewhere(title: str) -> None:
+        code = f"import crisplens; crisplens.connect().project.add({title!r}, title={title!r}, owner={ANA!r})"
+        environment = {**os.environ, "CRISPLENS_ACTOR": ANA}
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, timeout=60, check=True)
+
+    home.audit.head()
+    connect(folder=tmp_path).close()
+    # The last of the connections to close takes the write-ahead log away; that of `home` must still count.
+    elsewhere("first")
+    assert [one.project for one in home.project.list()] == ["first"]
+    connected(folder=tmp_path)
+    elsewhere("second")
+    home.acting_as(ANA).project.add("third", title="Third", owner=ANA)
+    assert [one.project for one in home.project.list()] == ["first", "second", "third"]
+    assert home.audit.verify().passed
 
 
 @pytest.mark.parametrize("source", ["option", "environment", "configuration", "git"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +30,8 @@ def init(directory: str) -> Output:
     """
     from crisplens.api import init as init_registry
 
-    registry = init_registry(directory)
-    configuration, events = registry.configuration, registry.audit.head().size
+    with init_registry(directory) as registry:
+        configuration, events = registry.configuration, registry.audit.head().size
     file = configuration.file or "no configuration"
     value = {"configuration": str(file), "registry": configuration.registry, "events": events}
     text = f"The registry {configuration.registry} is ready ({count(events, 'event')}), named by {file}."
@@ -52,7 +54,7 @@ def status(registry: str | None, directory: str | None) -> Output:
     from crisplens.core.database import read_session
     from crisplens.migrations import known_revisions, read_status
 
-    with read_session(_engine(registry, directory)) as session:
+    with _opened(registry, directory) as engine, read_session(engine) as session:
         found = read_status(session.connection())
     if found.current:
         verdict = "up to date"
@@ -76,8 +78,8 @@ def upgrade(registry: str | None, directory: str | None) -> Output:
     """
     from crisplens.migrations import upgrade as upgrade_schema
 
-    with progress_line() as progress:
-        found = upgrade_schema(_engine(registry, directory), progress=progress)
+    with _opened(registry, directory) as engine, progress_line() as progress:
+        found = upgrade_schema(engine, progress=progress)
     return Output(found, _done(found))
 
 
@@ -93,10 +95,15 @@ def _done(found: Upgraded) -> str:
     )
 
 
-def _engine(registry: str | None, directory: str | None) -> Engine:
+@contextmanager
+def _opened(registry: str | None, directory: str | None) -> Iterator[Engine]:
     from crisplens.core.configuration import load_configuration
     from crisplens.core.database import open_engine
 
     check_directory(directory)
     configuration = load_configuration(Path(directory) if directory else None)
-    return open_engine(registry or configuration.registry, folder=configuration.folder)
+    engine = open_engine(registry or configuration.registry, folder=configuration.folder)
+    try:
+        yield engine
+    finally:
+        engine.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +20,8 @@ from sqlalchemy.pool import NullPool
 
 from crisplens.core.errors import RegistryError
 
-SQLITE_HEADER = b"SQLite format 3\0"
+# The smallest page that SQLite writes; it takes less for an empty database. https://www.sqlite.org/fileformat.html
+LEAST_BYTES = 512
 BUSY_SECONDS = 60
 JOURNAL_TRIES = 50
 CONNECT_SECONDS = 10
@@ -62,8 +64,8 @@ class Base(DeclarativeBase):
 def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -> Engine:
     """An engine for `url` (SQLite or PostgreSQL); relative SQLite paths start at `folder`.
 
-    Raises `RegistryError` when the URL cannot be used or a SQLite file is missing (unless `create`)
-    or is not a database.
+    Raises `RegistryError` when the URL cannot be used or a SQLite file is missing (unless `create`), and when
+    connecting what is not a database.
     """
     try:
         parsed = make_url(url)
@@ -145,8 +147,8 @@ def read_session(engine: Engine) -> Iterator[Session]:
 def open_file(file: Path, *, create: bool = False) -> Engine:
     """An engine for the SQLite database in `file`.
 
-    Raises `RegistryError` when the file is missing (unless `create`) or is not a database. With `create`, its
-    folder must be there.
+    Raises `RegistryError` when the file is missing (unless `create`), and when connecting what is not a database.
+    With `create`, its folder must be there.
     """
     # SQLite takes an empty file for an empty database, such as an interrupted start leaves.
     if not create or (file.exists() and file.stat().st_size):
@@ -229,7 +231,13 @@ def use_explicit_transactions(engine: Engine) -> None:
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            # The first to read the file.
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            raise _no_database(sqlite_file(engine)) from None
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Any) -> None:
@@ -239,9 +247,10 @@ def use_explicit_transactions(engine: Engine) -> None:
 
 
 def _check_sqlite_file(file: Path) -> None:
+    # Looked at, never opened: closing a file gives up all the locks that this process holds on it, so that others
+    # take away what its open connections work with. https://www.sqlite.org/howtocorrupt.html (2.2)
     try:
-        with file.open("rb") as opened:
-            header = opened.read(len(SQLITE_HEADER))
+        status = file.stat()
     except FileNotFoundError:
         raise RegistryError(
             f"there is no registry at {file}",
@@ -249,11 +258,21 @@ def _check_sqlite_file(file: Path) -> None:
             hint="Create one here with `crisplens init`, or name another with --registry or CRISPLENS_REGISTRY.",
         ) from None
     except OSError as error:
-        raise RegistryError(
-            f"cannot read the registry {file}: {error.strerror}", slug="no-registry"
-        ) from None
-    if header != SQLITE_HEADER:
-        raise RegistryError(f"{file} is not a registry: it is not a SQLite database", slug="not-a-registry")
+        raise _unreadable(file, error.strerror) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise _unreadable(file, "it is a folder")
+    if not os.access(file, os.R_OK):
+        raise _unreadable(file, "permission denied")
+    if status.st_size < LEAST_BYTES:
+        raise _no_database(file)
+
+
+def _unreadable(file: Path, why: str | None) -> RegistryError:
+    return RegistryError(f"cannot read the registry {file}: {why}", slug="no-registry")
+
+
+def _no_database(file: object) -> RegistryError:
+    return RegistryError(f"{file} is not a registry: it is not a SQLite database", slug="not-a-registry")
 
 
 @contextmanager

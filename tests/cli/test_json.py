@@ -125,6 +125,8 @@ def test_commands_that_record_print_json_alone(run, line: str) -> None:
     ran = run(*shlex.split(line), "--json")
     assert (ran.code, ran.err) == (0, ""), ran
     assert isinstance(json.loads(ran.out), dict)
+    # The last connection to close takes the write-ahead log away.
+    assert [file.name for file in Path(".crisplens").glob("registry.db*")] == ["registry.db"]
 
 
 @pytest.mark.usefixtures("story", "unchanged")

@@ -37,12 +37,20 @@ def test_a_url_that_cannot_be_used_is_refused(tmp_path: Path, url: str, slug: st
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, I am text", b"SQLite format 2\0" + bytes(100)])
+@pytest.mark.parametrize(
+    "content", [b"", b"I am text", b"I am text" * 99, b"SQLite format 2\0" + bytes(9999)]
+)
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "registry.db").write_bytes(content)
-    with pytest.raises(RegistryError) as caught:
-        open_engine("sqlite:///registry.db", folder=tmp_path)
+    with (
+        pytest.raises(RegistryError) as caught,
+        closing_engine(open_engine("sqlite:///registry.db", folder=tmp_path)) as engine,
+        engine.connect(),
+    ):
+        pass
     assert caught.value.slug == "not-a-registry"
+    assert "registry.db is not a registry" in caught.value.message
+    assert (tmp_path / "registry.db").read_bytes() == content
 
 
 def test_a_folder_is_no_registry(tmp_path: Path) -> None:
