@@ -45,6 +45,8 @@ COMPARISONS = (
 def seconds(arguments: tuple[str, ...], folder: Path) -> float:
     """Wall time of a whole Python process, started in `folder`."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CRISPLENS_ACTOR": "bench@example.org"}
+    # Libraries were compiled when they were installed; ours are by the first run, if it may.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
     command = [sys.executable, *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=environment)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import reduce
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -43,6 +43,9 @@ from crisplens.monitors.profiles import merge
 from crisplens.monitors.schedules.local_calendar import Unit, unit_start
 from crisplens.monitors.schedules.times import duration_text, get_zone, parse_duration
 from crisplens.monitors.schedules.windows import TimeRule, WholeRule, WindowRule
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 MOST_WINDOWS = 100
 # Windows that cannot be used are skipped; so many times `windows` are looked through, a year for four weeks.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from crisplens.core.clock import parse_time
 from crisplens.monitors.schedules.local_calendar import Unit, unit_index, unit_start
 from crisplens.monitors.schedules.times import get_zone
 from crisplens.monitors.schedules.windows import TimeRule, WindowRule
 from crisplens.monitors.states import Window
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _SPAN = re.compile(r"(\d{4}-\d\d-\d\dT[^/]+Z)/(\d{4}-\d\d-\d\dT[^/]+Z)", re.ASCII)
 

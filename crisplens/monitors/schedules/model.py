@@ -17,13 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.monitors.schedules.cron import check_cron, to_wall_clock
 from crisplens.monitors.schedules.times import duration_text, get_zone, is_utc, parse_duration, within
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 # A Monday, so that `every 1w` is due on Mondays and shorter steps on full days and hours, all in UTC.
 ANCHOR = datetime(1970, 1, 5, tzinfo=UTC)

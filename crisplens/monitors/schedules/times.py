@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from typing import TYPE_CHECKING
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
@@ -48,6 +51,9 @@ def is_utc(zone: str) -> bool:
 
 def get_zone(name: str) -> ZoneInfo:
     """The time zone of an IANA name such as `Europe/Berlin`. Raises `InputError` for any other name."""
+    # Finding the system's database takes as long as thirty modules of ours.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
     try:
         if not name.startswith(_NO_ZONES):
             return ZoneInfo(name)
