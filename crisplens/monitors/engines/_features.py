@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from crisplens.monitors import features, profiles
+from crisplens.monitors import features
 from crisplens.monitors.engines import _sql
 from crisplens.monitors.model import (
     ColumnProfile,
     Family,
     FeatureSource,
-    NumericProfile,
     OtherProfile,
     SourceKind,
 )
@@ -354,36 +353,12 @@ def _reference_feature(
     else:
         column = Column(feature, "BIGINT" if feature == features.LENGTH else "DOUBLE")
         unique, _ = _sql.distinct_count(connection, ROWS, column, Family.NUMBER)
-        edges, exact = _sql.reference_edges(connection, ROWS, column, unique)
-        made = _sql.numeric_profile(
-            connection,
-            ROWS,
-            column,
-            rows=rows,
-            edges=edges,
-            exact=exact,
-            unique=unique,
-            keep_values=unique <= profiles.FEW_VALUES,
-        )
+        made = _sql.reference_numbers(connection, ROWS, column, rows=rows, unique=unique)
     return features.as_feature(made, source.column, feature, name)
 
 
 def _window_feature(connection: DuckDBPyConnection, wanted: ColumnProfile, rows: int) -> ColumnProfile:
     assert not isinstance(wanted, OtherProfile), "a feature is a number or a category"
     column = Column(wanted.feature, wanted.type)
-    if isinstance(wanted, NumericProfile):
-        made: ColumnProfile = _sql.numeric_profile(
-            connection,
-            ROWS,
-            column,
-            rows=rows,
-            edges=wanted.edges,
-            exact=wanted.exact,
-            keep_values=wanted.values is not None,
-        )
-    else:
-        listed = [category.value for category in wanted.categories]
-        made = _sql.categorical_profile(
-            connection, ROWS, column, rows=rows, family=wanted.family, wanted=listed
-        )
+    made = _sql.profile_like(connection, ROWS, column, rows=rows, reference=wanted)
     return features.as_feature(made, wanted.source, wanted.feature, wanted.name)

@@ -62,14 +62,56 @@ def distinct_count(
     return int(unique), int(present)
 
 
-def reference_edges(
+def reference_numbers(
+    connection: DuckDBPyConnection,
+    relation: str,
+    column: Column,
+    *,
+    rows: int,
+    unique: int,
+    most_exact: int = profiles.EXACT_VALUES,
+) -> NumericProfile:
+    """The profile of a reference's numeric column, which has `unique` values, on edges of its own."""
+    edges, exact = _reference_edges(connection, relation, column, unique, most_exact)
+    few = unique <= profiles.FEW_VALUES
+    return _numbers(
+        connection, relation, column, rows=rows, edges=edges, exact=exact, unique=unique, keep_values=few
+    )
+
+
+def profile_like(
+    connection: DuckDBPyConnection,
+    relation: str,
+    column: Column,
+    *,
+    rows: int,
+    reference: NumericProfile | CategoricalProfile,
+) -> NumericProfile | CategoricalProfile:
+    """The profile of a column on the edges, or with the categories, of its reference."""
+    if isinstance(reference, CategoricalProfile):
+        wanted = [category.value for category in reference.categories]
+        return categorical_profile(
+            connection, relation, column, rows=rows, family=reference.family, wanted=wanted
+        )
+    return _numbers(
+        connection,
+        relation,
+        column,
+        rows=rows,
+        edges=reference.edges,
+        exact=reference.exact,
+        keep_values=reference.values is not None,
+    )
+
+
+def _reference_edges(
     connection: DuckDBPyConnection,
     relation: str,
     column: Column,
     unique: int,
-    most_exact: int = profiles.EXACT_VALUES,
+    most_exact: int,
 ) -> tuple[tuple[float, ...], bool]:
-    """Where the bins of a numeric column begin and end, and whether each distinct value has its own."""
+    # Where the bins begin and end, and whether each distinct value has its own.
     value = finite_sql(column)
     if unique <= most_exact:
         rows = connection.execute(
@@ -84,7 +126,7 @@ def reference_edges(
     return profiles.quantile_edges(quantiles, spread=(high - low) / 8), False
 
 
-def numeric_profile(
+def _numbers(
     connection: DuckDBPyConnection,
     relation: str,
     column: Column,
@@ -95,7 +137,7 @@ def numeric_profile(
     unique: int | None = None,
     keep_values: bool = False,
 ) -> NumericProfile:
-    """The profile of a numeric column on given edges, in one scan (two where values are kept)."""
+    # One scan, or two where values are kept.
     name = quote_name(column.name)
     values = _few_values(connection, relation, column) if exact or keep_values else None
     # Few values were counted one by one, which is faster; the bins follow from them.

@@ -9,7 +9,7 @@ import msgspec
 
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
-from crisplens.monitors import features, profiles, scores
+from crisplens.monitors import features, scores
 from crisplens.monitors.engines import _columns, _comparing, _features, _segments, _sql, _wide, arrow_use
 from crisplens.monitors.engines._reading import READ_ONCE, each_column, opened
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, Slice
@@ -425,16 +425,8 @@ def _profile_column(
     unique, present = _sql.distinct_count(connection, relation, column, family)
     whole = _sql.is_integer(column.type)
     if family is Family.NUMBER and not (whole and unique <= MOST_WHOLE_CATEGORIES):
-        edges, exact = _sql.reference_edges(connection, relation, column, unique, most_exact)
-        return _sql.numeric_profile(
-            connection,
-            relation,
-            column,
-            rows=rows,
-            edges=edges,
-            exact=exact,
-            unique=unique,
-            keep_values=unique <= profiles.FEW_VALUES,
+        return _sql.reference_numbers(
+            connection, relation, column, rows=rows, unique=unique, most_exact=most_exact
         )
     if family is Family.TEXT and _is_mostly_unique(unique, present):
         found = _features.profile_reference_features(connection, relation, column, rows, names)
@@ -472,18 +464,7 @@ def _profile_like(
             reason=reason,
             misfits=misfits,
         )
-    if isinstance(reference, NumericProfile):
-        return _sql.numeric_profile(
-            connection,
-            relation,
-            column,
-            rows=rows,
-            edges=reference.edges,
-            exact=reference.exact,
-            keep_values=reference.values is not None,
-        )
-    wanted = [category.value for category in reference.categories]
-    return _sql.categorical_profile(connection, relation, column, rows=rows, family=family, wanted=wanted)
+    return _sql.profile_like(connection, relation, column, rows=rows, reference=reference)
 
 
 def _expected_family(reference: ColumnProfile) -> Family:
