@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import kubernetes_validate
 import pytest
 import yaml
 from hypothesis import example, given
@@ -59,7 +60,7 @@ HOSTILE = [
 ]
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 lines = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r"), max_size=20)
-# Checkers that are named by hand: `crontab -T` of cronie (or `crontab -n` of Debian), a Python with Airflow.
+# Checkers that `.ci/run` names, or a hand: `crontab -T` of cronie (or `crontab -n` of Debian), a Python with Airflow.
 CRONTAB = shlex.split(os.environ.get("CRISPLENS_CRONTAB", ""))
 AIRFLOW = os.environ.get("CRISPLENS_AIRFLOW_PYTHON")
 systemd_analyze = shutil.which("systemd-analyze")
@@ -494,9 +495,6 @@ def test_names_that_differ_stay_different_in_kubernetes():
 
 
 def test_the_cron_job_is_valid_by_the_published_schema():
-    kubernetes_validate = pytest.importorskip(
-        "kubernetes_validate", reason="kubernetes-validate is not installed"
-    )
     for text in ("30 6 1 * MON-FRI", "every 15m"):
         document = yaml.safe_load(only(export(parse_schedule(text), "churn", ["x", *HOSTILE], "kubernetes")))
         kubernetes_validate.validate(document, "1.31", strict=True)
@@ -543,7 +541,7 @@ def test_airflow_itself_parses_the_dag(tmp_path):
     script = """
 import json, sys
 from datetime import datetime, timezone
-from airflow.models.dagbag import DagBag
+from airflow.dag_processing.dagbag import DagBag
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.timezone import coerce_datetime
 
@@ -555,7 +553,7 @@ def runs(timetable):
         last = run.data_interval
         yield run.run_after.astimezone(timezone.utc).isoformat()
 
-bag = DagBag(sys.argv[1], include_examples=False)
+bag = DagBag(sys.argv[1])
 found = {name: [list(runs(dag.timetable)), dag.task_ids] for name, dag in bag.dags.items()}
 print("RESULT", json.dumps([bag.import_errors, found]))
 """
