@@ -183,7 +183,13 @@ class Registry:
 
         Ten thousand recordings take a tenth of the time each this way. Queries see what was recorded before them.
         Other writers wait meanwhile. A command that fails ends it: the error must leave the `with` statement.
+        Within another transaction it is a part of that one. Commands of this thread that are given to another
+        registry meanwhile, and not to this one, raise `InputError`: they would wait for themselves.
         """
+        if self._joined:
+            with self._joined.command():
+                yield self
+            return
         with write_session(self.engine, lock=lock_head, finish=flush) as session:
             joined = JoinedCommands(session)
             yield Registry(self.configuration, self.engine, self._actor, self._past, joined)

@@ -11,6 +11,7 @@ from sqlalchemy import Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
 from crisplens.core.canonical import canonical_json
+from crisplens.core.decoding import decoder
 
 
 class JsonText(TypeDecorator[Any]):
@@ -34,4 +35,4 @@ class JsonText(TypeDecorator[Any]):
     @cached_property
     def _read(self) -> Callable[[str], Any]:
         # Made for what is read: a command loads many tables and reads few.
-        return msgspec.json.Decoder(self.kind).decode
+        return decoder(self.kind).decode

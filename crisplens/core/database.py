@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import URL, Connection, Dialect, Engine, MetaData, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, MetaData, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.pool import NullPool
 
-from crisplens.core.errors import RegistryError
+from crisplens.core.errors import InputError, RegistryError
+from crisplens.core.forking import forked, living
+from crisplens.core.postgresql import open_server
+from crisplens.core.sqlite import BUSY_SECONDS, open_file
 
-# The smallest page that SQLite writes; it takes less for an empty database. https://www.sqlite.org/fileformat.html
-LEAST_BYTES = 512
-BUSY_SECONDS = 60
 JOURNAL_TRIES = 50
-CONNECT_SECONDS = 10
-# A network that swallows everything is noticed after a minute, and not when the system gives up, in hours.
-_POSTGRESQL_OPTIONS = {
-    "connect_timeout": CONNECT_SECONDS,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-# SQLite's own words for these lead nobody to the cause.
-_SQLITE_CAUSES = {
+_BUSY = f"someone else has been writing for {BUSY_SECONDS} seconds"
+# The databases' own words for these lead nobody to the cause.
+_CAUSES = {
     "SQLITE_FULL": "no space is left on its disk",
     "SQLITE_IOERR_SHMSIZE": "no space is left on its disk, and reading needs a little too",
     "SQLITE_IOERR_WRITE": "its disk takes no more: it is full, a quota or limit is used up, or it is broken",
-    "SQLITE_BUSY": f"someone else has been writing for {BUSY_SECONDS} seconds",
+    "SQLITE_BUSY": _BUSY,
+    "55P03": _BUSY,
 }
+# Sessions whose transactions write, and who began them.
+_WRITING: weakref.WeakKeyDictionary[Session, tuple[int, int, URL]] = weakref.WeakKeyDictionary()
 
 
 class OutcomeUnknown(RegistryError):
@@ -77,18 +72,7 @@ def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -
         ) from None
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed.database, folder or Path.cwd(), create=create)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    try:
-        # A connection that the server dropped meanwhile is replaced before it is used.
-        options = {name: value for name, value in _POSTGRESQL_OPTIONS.items() if name not in parsed.query}
-        return create_engine(parsed, pool_pre_ping=True, connect_args=options)
-    except (NoSuchModuleError, ModuleNotFoundError):
-        raise RegistryError(
-            f"registries on {parsed.get_backend_name()} cannot be opened here",
-            slug="bad-registry-url",
-            hint="SQLite works as installed; for PostgreSQL: pip install 'crisplens[postgres]'.",
-        ) from None
+    return open_server(parsed)
 
 
 @contextmanager
@@ -101,9 +85,11 @@ def write_session(
     """A session whose transaction may write: committed once at the end, rolled back on any error.
 
     The transaction begins with the session's first statement and not before. Then `lock` is called, except on
-    SQLite, where beginning to write locks; `finish` is called before the commit.
+    SQLite, where beginning to write locks; `finish` is called before the commit. Raises `InputError` when this
+    thread is writing to the database already: it would wait for itself.
     """
     with translated_errors(), Session(_writing(engine)) as session:
+        _check_own_thread(engine, session)
         if lock and engine.dialect.name != "sqlite":
             event.listen(session, "after_begin", lambda session, transaction, connection: lock(connection))
         with session.begin():
@@ -113,6 +99,19 @@ def write_session(
             session.flush()
             with _telling_what_is_unknown():
                 session.commit()
+
+
+def _check_own_thread(engine: Engine, session: Session) -> None:
+    me = (threading.get_ident(), os.getpid(), engine.url)
+    if any(_WRITING.get(one) == me and one.in_transaction() for one in living(_WRITING.keyrefs())):
+        raise InputError(
+            "this thread has a transaction open on the registry, and would wait for itself",
+            slug="nested-transaction",
+            hint="Give the command to what `with registry.transaction() as ...` names, or give it after the `with`.",
+        )
+    event.listen(
+        session, "after_begin", lambda session, transaction, connection: _WRITING.update({session: me})
+    )
 
 
 @contextmanager
@@ -144,32 +143,6 @@ def read_session(engine: Engine) -> Iterator[Session]:
         yield session
 
 
-def open_file(file: Path, *, create: bool = False) -> Engine:
-    """An engine for the SQLite database in `file`.
-
-    Raises `RegistryError` when the file is missing (unless `create`), and when connecting what is not a database.
-    With `create`, its folder must be there.
-    """
-    # SQLite takes an empty file for an empty database, such as an interrupted start leaves.
-    if not create or (file.exists() and file.stat().st_size):
-        _check_sqlite_file(file)
-    url = _sqlite_url(file)
-    pool = NullPool if url.query else None
-    engine = create_engine(url, poolclass=pool, connect_args={"timeout": BUSY_SECONDS})
-    if pool is not None:
-        _look_again(engine, file)
-    use_explicit_transactions(engine)
-    return engine
-
-
-def sqlite_file(engine: Engine) -> Path | None:
-    """The file of a SQLite engine's database; None for other databases."""
-    if engine.dialect.name != "sqlite":
-        return None
-    database = str(engine.url.database)
-    return Path(unquote(urlsplit(database).path) if database.startswith("file:") else database)
-
-
 def _sqlite_engine(database: str | None, folder: Path, *, create: bool) -> Engine:
     if not database or database == ":memory:":
         raise RegistryError(
@@ -178,29 +151,6 @@ def _sqlite_engine(database: str | None, folder: Path, *, create: bool) -> Engin
             hint="Name a file: sqlite:///.crisplens/registry.db.",
         )
     return open_file(folder / database, create=create)
-
-
-def _look_again(engine: Engine, file: Path) -> None:
-    # A folder that this user cannot write may be written by others, whom each new connection must see.
-    @event.listens_for(engine, "do_connect")
-    def on_connect(dialect: Dialect, _record: object, given: list[Any], options: dict[str, Any]) -> None:
-        given[:], more = dialect.create_connect_args(_sqlite_url(file))
-        options.update(more)
-
-
-def _sqlite_url(file: Path) -> URL:
-    # Reading a write-ahead log needs an index of it beside it. Where none can be made, nobody writes either, and
-    # SQLite must be told so. https://www.sqlite.org/wal.html#read_only_databases
-    log, index = (file.with_name(f"{file.name}-{part}") for part in ("wal", "shm"))
-    if not file.exists() or os.access(file.parent, os.W_OK) or (log.exists() and index.exists()):
-        return URL.create("sqlite", database=str(file))
-    if log.exists() and log.stat().st_size:
-        raise RegistryError(
-            f"the registry's newest events are in {log.name}, which cannot be read in a read-only folder",
-            slug="registry-failed",
-            hint=f"Copy {file.name} and {log.name} to a folder that you can write, and open the copy.",
-        )
-    return URL.create("sqlite", database=file.absolute().as_uri(), query={"immutable": "1", "uri": "true"})
 
 
 def keep_write_ahead_log(engine: Engine) -> None:
@@ -220,69 +170,25 @@ def keep_write_ahead_log(engine: Engine) -> None:
                 time.sleep(BUSY_SECONDS / 600)
 
 
-def use_explicit_transactions(engine: Engine) -> None:
-    """Let SQLAlchemy, not the sqlite3 module, begin transactions: writers need BEGIN IMMEDIATE.
-
-    Two writers that begin deferred and then both upgrade to writing cannot wait for each other:
-    one fails at once with "database is locked".
-    """
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-        try:
-            # The first to read the file.
-            connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
-                raise
-            raise _no_database(sqlite_file(engine)) from None
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Any) -> None:
-        connection.exec_driver_sql(
-            f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}"
-        )
-
-
-def _check_sqlite_file(file: Path) -> None:
-    # Looked at, never opened: closing a file gives up all the locks that this process holds on it, so that others
-    # take away what its open connections work with. https://www.sqlite.org/howtocorrupt.html (2.2)
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        raise RegistryError(
-            f"there is no registry at {file}",
-            slug="no-registry",
-            hint="Create one here with `crisplens init`, or name another with --registry or CRISPLENS_REGISTRY.",
-        ) from None
-    except OSError as error:
-        raise _unreadable(file, error.strerror) from None
-    if stat.S_ISDIR(status.st_mode):
-        raise _unreadable(file, "it is a folder")
-    if not os.access(file, os.R_OK):
-        raise _unreadable(file, "permission denied")
-    if status.st_size < LEAST_BYTES:
-        raise _no_database(file)
-
-
-def _unreadable(file: Path, why: str | None) -> RegistryError:
-    return RegistryError(f"cannot read the registry {file}: {why}", slug="no-registry")
-
-
-def _no_database(file: object) -> RegistryError:
-    return RegistryError(f"{file} is not a registry: it is not a SQLite database", slug="not-a-registry")
-
-
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn what the database refuses into our error; the transaction has been rolled back by then."""
+    process = os.getpid()
     try:
         yield
+    except NoConnectionFree as error:
+        raise RegistryError(
+            "all connections to the registry's database are in use",
+            slug="registry-failed",
+            hint="Nothing was changed. Use fewer threads at once, or end the transactions that are open.",
+        ) from error
     except DBAPIError as error:
+        if os.getpid() != process:
+            raise forked() from error
         reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
-        if cause := _SQLITE_CAUSES.get(getattr(error.orig, "sqlite_errorname", "")):
+        if cause := _CAUSES.get(
+            getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or ""
+        ):
             reason = f"{reason} ({cause})"
         raise RegistryError(
             f"the registry's database refused: {reason}",

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from crisplens.core.decoding import convert
 from crisplens.core.errors import InputError
 from crisplens.core.files import read_beginning
 
@@ -36,7 +37,7 @@ class Document:
     def convert(self, kind: type[T]) -> T:
         """The document as a `kind`. Raises `InputError` with file, line and reason for the first part that is none."""
         try:
-            return msgspec.convert(self.value, kind)
+            return convert(self.value, kind)
         except msgspec.ValidationError as error:
             raise self._not_valid(str(error), kind) from None
 
@@ -69,7 +70,7 @@ class Document:
         for key in list(mapping):
             value = mapping.pop(key)
             try:
-                msgspec.convert(self.value, kind)
+                convert(self.value, kind)
                 still = ""
             except msgspec.ValidationError as error:
                 still = str(error)

@@ -34,7 +34,8 @@ ERROR_PAGES: dict[str, str] = {
     "message names the field that is wrong and what it takes.",
     "bad-scores": "Predicted scores are not probabilities from 0 to 1, or predictions and labels are not of the "
     "kind that was named.",
-    "bad-setting": "A setting of a monitor or of the scheduler is out of its range. The message gives the range.",
+    "bad-setting": "A setting of a monitor or of the scheduler is out of its range, or does nothing beside another. "
+    "The message gives the range, or names both.",
     "bad-signature": "The signature is of something else, by another key, or by one that is not "
     "trusted for this person.",
     "bad-source": "Data cannot be read from where it is said to be. A database is named "
@@ -134,6 +135,8 @@ ERROR_PAGES: dict[str, str] = {
     "duckdb and scores from profiles: of pushed rows nothing else is kept.",
     "not-requested": "The policy takes approvals that were asked for. The author asks: "
     "`crisplens approval request PHASE`.",
+    "nested-transaction": "A thread gave a command to a registry while it had a transaction open on it, and would have "
+    "waited for itself. Give it to what `with registry.transaction() as ...` names.",
     "nothing-due": "No window of the monitor is complete and not yet checked. Windows close at their end plus the "
     "lateness.",
     "nothing-to-approve": "The phase has no checkpoint in the current cycle. Record one first.",

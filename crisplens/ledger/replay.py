@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -11,8 +11,9 @@ from sqlalchemy import Table, create_engine, delete, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from crisplens.core.database import Base, use_explicit_transactions
+from crisplens.core.database import Base
 from crisplens.core.errors import RegistryError
+from crisplens.core.sqlite import use_explicit_transactions
 from crisplens.ledger.model import UnknownEvent, decode
 from crisplens.ledger.projection import apply
 from crisplens.ledger.tables import LEDGER_TABLES, LedgerEvent
@@ -62,14 +63,19 @@ def replay(texts: Iterable[str], into: Session, progress: Progress | None = None
     Raises `ReplayError` at the first that cannot be applied.
     """
     count = 0
-    for count, text in enumerate(texts, start=1):
-        try:
-            apply(into, decode(text))
-        # Whatever a forged event makes a projection raise says that the event is none of ours.
-        except Exception as error:
-            raise ReplayError(start + count - 1, error) from error
-        if progress and count % STREAM_ROWS == 0:
-            progress("replaying events", start + count)
+    try:
+        for count, text in enumerate(texts, start=1):
+            try:
+                apply(into, decode(text))
+            # Whatever a forged event makes a projection raise says that the event is none of ours.
+            except Exception as error:
+                raise ReplayError(start + count - 1, error) from error
+            if progress and count % STREAM_ROWS == 0:
+                progress("replaying events", start + count)
+    finally:
+        if isinstance(texts, Generator):
+            # Its rows are of a connection that may be closed before it is collected.
+            texts.close()
     return count
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from crisplens.core.configuration import load_configuration
-from crisplens.core.database import open_engine, sqlite_file
+from crisplens.core.database import open_engine
 from crisplens.core.errors import InputError
+from crisplens.core.sqlite import sqlite_file
 from crisplens.ledger.verdict import Progress
 from crisplens.transfer.backups import Backup, backup
 from crisplens.transfer.copies import Copied, about, copy

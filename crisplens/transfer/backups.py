@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine
 
-from crisplens.core.database import sqlite_file, translated_errors
+from crisplens.core.database import translated_errors
 from crisplens.core.errors import InputError
+from crisplens.core.sqlite import sqlite_file
 from crisplens.ledger.queries import TreeHead
 from crisplens.ledger.verdict import Progress
 from crisplens.migrations import check_known

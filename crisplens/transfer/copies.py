@@ -11,8 +11,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 import crisplens.areas  # noqa: F401  (every event and table)
-from crisplens.core.database import read_session, sqlite_file, write_session
+from crisplens.core.database import read_session, write_session
 from crisplens.core.errors import CrisplensError, HalfDone, InputError, Refused, RegistryError
+from crisplens.core.sqlite import sqlite_file
 from crisplens.ledger import merkle
 from crisplens.ledger.model import UnknownEvent
 from crisplens.ledger.proofs import head_at

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from crisplens.core.database import sqlite_file
 from crisplens.core.errors import InputError, Refused, RegistryError
+from crisplens.core.sqlite import sqlite_file
 from crisplens.ledger.verdict import Progress
 
 # Between as many pages the progress is shown and an interruption is heeded.

@@ -14,8 +14,9 @@ import msgspec
 
 from crisplens.core import clock
 from crisplens.core.canonical import check_regular, unreadable
-from crisplens.core.database import keep_write_ahead_log, open_file
+from crisplens.core.database import keep_write_ahead_log
 from crisplens.core.errors import InputError, RegistryError
+from crisplens.core.sqlite import open_file
 from crisplens.ledger import merkle
 from crisplens.ledger.queries import TreeHead
 from crisplens.ledger.verdict import Progress
@@ -128,9 +129,9 @@ def _held(place: Path) -> Iterator[sqlite3.Connection | None]:
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise RegistryError(
-                    f"another process has the registry {place} open",
+                    f"the registry {place} is open in another process, or in this one",
                     slug="in-use",
-                    hint="Stop what uses it, then run it again.",
+                    hint="Stop what uses it, or close it, then run it again.",
                 ) from None
             yield None
             return

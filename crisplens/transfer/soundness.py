@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 import crisplens.areas  # noqa: F401  (registers every projection)
-from crisplens.core.database import open_file, read_session, translated_errors
+from crisplens.core.database import read_session, translated_errors
 from crisplens.core.errors import CrisplensError, Refused
+from crisplens.core.sqlite import open_file
 from crisplens.ledger.queries import TreeHead, tree_head
 from crisplens.ledger.verdict import Progress, Verdict
 from crisplens.ledger.verify_integrity import verify_integrity

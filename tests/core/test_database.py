@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from crisplens import migrations
-from crisplens.api import Registry, init
-from crisplens.core import database
+from crisplens.api import Registry, connect, init
+from crisplens.core import postgresql, sqlite
 from crisplens.core.database import open_engine, read_session, write_session
 from crisplens.core.errors import RegistryError
-from tests.conftest import closing_engine, sqlite_rows
+from tests.conftest import ANA, closing_engine, sqlite_rows
 
 
 @pytest.mark.parametrize(
@@ -127,14 +128,17 @@ def test_a_writer_waits_until_another_has_committed(registry: Registry) -> None:
 def test_a_sqlite_writer_that_has_waited_too_long_is_told_why(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     with (
         closing_engine(open_engine(f"sqlite:///{registry.engine.url.database}")) as impatient,
         registry.transaction() as together,
     ):
         together.kpi.set("auc", target=1)
-        with pytest.raises(RegistryError, match="someone else has been writing") as caught:
-            write_anything(impatient)
+        with (
+            ThreadPoolExecutor(1) as pool,
+            pytest.raises(RegistryError, match="someone else has been writing") as caught,
+        ):
+            pool.submit(write_anything, impatient).result()
     assert caught.value.slug == "registry-failed"
     assert registry.audit.head().size == 2
 
@@ -183,3 +187,39 @@ def test_sqlite_waits_for_other_writers_and_keeps_what_it_committed(registry: Re
     with registry.reading() as session:
         assert session.execute(text("PRAGMA synchronous")).scalar() == 2
         assert session.execute(text("PRAGMA busy_timeout")).scalar() == 60_000
+
+
+@pytest.mark.stored
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+def test_a_postgresql_writer_does_not_wait_for_ever(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "BUSY_SECONDS", 1)
+    url = registry.engine.url.render_as_string(hide_password=False)
+    with (
+        connect(url, project="churn", actor=ANA) as impatient,
+        ThreadPoolExecutor(1) as pool,
+        registry.transaction() as together,
+    ):
+        together.kpi.set("auc", target=1)
+        with pytest.raises(RegistryError, match="someone else has been writing") as caught:
+            pool.submit(impatient.kpi.set, "f1", target=1).result(20)
+    assert caught.value.slug == "registry-failed"
+    assert [kpi.name for kpi in registry.kpi.list()] == ["auc"]
+
+
+@pytest.mark.stored
+def test_many_readers_at_once_are_served_or_told(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.engine.pool, "_timeout", 0.1)
+
+    def read_many() -> None:
+        with ExitStack() as reading:
+            for _ in range(20):
+                reading.enter_context(registry.reading()).execute(text("SELECT 1"))
+
+    if registry.engine.dialect.name == "sqlite":
+        read_many()
+    else:
+        with pytest.raises(RegistryError, match="all connections to the registry's database are in use"):
+            read_many()
+    assert registry.audit.head().size == 1

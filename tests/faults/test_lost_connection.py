@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from crisplens.api import Registry, connect
-from crisplens.core import database
+from crisplens.core import postgresql
 from crisplens.core.database import OutcomeUnknown
 from crisplens.core.errors import RegistryError
 from crisplens.ledger.service import append
@@ -156,7 +156,7 @@ def closed_port() -> Iterator[int]:
 def test_a_server_that_cannot_be_reached_is_an_error_within_seconds(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, port: Callable[[], Any]
 ) -> None:
-    monkeypatch.setitem(database._POSTGRESQL_OPTIONS, "connect_timeout", 2)
+    monkeypatch.setitem(postgresql._OPTIONS, "connect_timeout", 2)
     began = time.monotonic()
     with port() as number, pytest.raises(RegistryError) as caught:
         connect(f"postgresql://ana:s3cret@127.0.0.1:{number}/registry", folder=registry.configuration.folder)

@@ -16,8 +16,9 @@ from sqlalchemy import Engine, MetaData, Table, inspect, select, text, update
 import crisplens
 from crisplens import migrations
 from crisplens.api import Registry, connect
-from crisplens.core.database import open_engine, open_file
+from crisplens.core.database import open_engine
 from crisplens.core.errors import RegistryError
+from crisplens.core.sqlite import open_file
 from crisplens.ledger.model import EVENT_TYPES, UPCASTERS, Event, UnknownEvent, decode
 from crisplens.ledger.queries import TreeHead
 from crisplens.ledger.triggers import expected_triggers, present_triggers

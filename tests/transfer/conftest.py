@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 
 import crisplens
 from crisplens.api import Registry
-from crisplens.core.database import open_engine, open_file, read_session
+from crisplens.core.database import open_engine, read_session
 from crisplens.core.errors import CrisplensError
+from crisplens.core.sqlite import open_file
 from crisplens.ledger.queries import TreeHead, tree_head
 from tests.conftest import Databases, PostgresqlDatabases, SqliteDatabases, closing_engine, opened
 

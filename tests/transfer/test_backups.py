@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 import crisplens
 from crisplens import migrations
 from crisplens.api import Registry
-from crisplens.core.database import open_file
 from crisplens.core.errors import InputError
+from crisplens.core.sqlite import open_file
 from crisplens.transfer.backups import backup
 from tests.conftest import log_of, opened, sqlite_file, sqlite_rows
 from tests.transfer.conftest import OLD, files_in, head_of, refused, url_of

@@ -12,8 +12,8 @@ import pytest
 import crisplens
 from crisplens import migrations
 from crisplens.api import Registry
-from crisplens.core.database import open_file
 from crisplens.core.errors import CrisplensError, InputError, Refused, RegistryError
+from crisplens.core.sqlite import open_file
 from crisplens.transfer import restores
 from tests.conftest import ANA, closing_engine, log_of, opened, sqlite_file, sqlite_rows
 from tests.transfer.conftest import OLD, change, files_in, head_of, refused, url_of
