@@ -47,6 +47,7 @@ PURE = [
     "monitors.alarms",
     "monitors.tuning",
     "monitors.settings",
+    "monitors.idle",
     "monitors.incidents.model",
     "monitors.quality.model",
     "monitors.quality.binomial",

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from crisplens.core.canonical import canonical_json
 from crisplens.core.content_store import ContentLost, ContentStore, content_key
+from crisplens.core.decoding import decode_json
 from crisplens.core.errors import InputError
 from crisplens.core.files import written_whole
 from crisplens.ledger import merkle
@@ -169,12 +170,12 @@ def export_bundle(
 def _events(session: Session, contents: Contents, seen: _Seen, progress: Progress | None) -> Iterator[bytes]:
     expected = 0
     for text in log_texts(session, size=contents.size, project=contents.project):
-        entry = msgspec.json.decode(text, type=_Entry)
+        entry = decode_json(text, _Entry)
         if entry.seq > expected:
             seen.gaps.append((expected, entry.seq))
         expected = entry.seq + 1
         if entry.type == "evidence.added":
-            seen.evidence[msgspec.json.decode(entry.payload, type=_Digest).digest] = None
+            seen.evidence[decode_json(entry.payload, _Digest).digest] = None
         seen.count += 1
         if progress and seen.count % STREAM_ROWS == 0:
             progress("writing events", seen.count)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import Table
 from sqlalchemy.orm import Session
 
@@ -13,6 +12,7 @@ import crisplens.areas  # noqa: F401  (every event and table)
 from crisplens.changes.content import Change, ChangeKind, Difference, FieldChange
 from crisplens.changes.nouns import NOUNS, Noun, Row, tell_added, tell_changed, tell_removed
 from crisplens.core.columns import JsonText
+from crisplens.core.decoding import decode_json
 from crisplens.core.errors import InputError
 from crisplens.ledger.model import decode
 from crisplens.ledger.past import tables_at
@@ -95,7 +95,7 @@ def _reader(table: Table) -> Callable[[Sequence[Any]], Row]:
 
     def read(raw: Sequence[Any]) -> Row:
         return {
-            name: msgspec.json.decode(value) if is_json and value is not None else value
+            name: decode_json(value, Any) if is_json and value is not None else value
             for (name, is_json), value in zip(columns, raw, strict=True)
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -186,9 +186,11 @@ def _follow(registry: Registry, wanted: EventFilter, *, after: int, as_json: boo
 def _line(envelope: Envelope, *, as_json: bool) -> str | bytes:
     import msgspec
 
+    from crisplens.core.decoding import decode_json
+
     if as_json:
         return msgspec.json.encode(envelope)
-    payload = msgspec.json.decode(envelope.payload)
+    payload = decode_json(envelope.payload, dict[str, Any])
     named = next((str(payload[key]) for key in ("id", "name", "phase", "digest") if payload.get(key)), "")
     if "version" in payload:
         named = f"{payload.get('dataset') or payload.get('model')}@{payload['version']}"

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from crisplens.core.decoding import decoder
 from crisplens.ledger import merkle
 from crisplens.ledger.tables import LedgerEvent, LedgerHead, LedgerNode
 from crisplens.ledger.verdict import Progress
@@ -43,7 +44,7 @@ class _Indexed(msgspec.Struct, gc=False):
 
 
 _derived = attrgetter("actor.id", *_COLUMNS)
-_decode = msgspec.json.Decoder(_Indexed).decode
+_decode = decoder(_Indexed).decode
 
 
 def node_count(size: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from crisplens.core.canonical import check_regular, unreadable
+from crisplens.core.decoding import decode_json
 from crisplens.core.errors import InputError
 from crisplens.ledger import merkle
 from crisplens.ledger.notes import MOST_CHARACTERS, NoteError, NoteKey, parse_checkpoint, parse_key
@@ -69,7 +70,7 @@ def parse_kept_head(text: str, name: str) -> KeptHead:
     if len(text) > MOST_CHARACTERS:
         raise NoteError("it is too long")
     if text.lstrip().startswith("{"):
-        found = msgspec.json.decode(text, type=_JsonHead)
+        found = decode_json(text, _JsonHead)
         if found.note:
             head = read_note_head(found.note)
             return KeptHead(name, head.size, head.root, found.note)
@@ -110,5 +111,5 @@ def _read_bundle(path: Path) -> KeptHead:
         with bundle.open(EVENTS_FILE) as file:
             while line := file.readline(MOST_LINE_BYTES):
                 text = line.removesuffix(b"\n")
-                leaves[msgspec.json.decode(text, type=_Envelope).seq] = merkle.leaf_hash(text)
+                leaves[decode_json(text, _Envelope).seq] = merkle.leaf_hash(text)
     return KeptHead(path.name, head.size, head.root, head.note, leaves)

@@ -9,6 +9,7 @@ import msgspec
 
 from crisplens.core.actor import Actor
 from crisplens.core.canonical import canonical_json
+from crisplens.core.decoding import convert, decode_json
 
 EventT = TypeVar("EventT", bound="type[Event]")
 
@@ -114,7 +115,7 @@ def decode(text: str) -> Recorded:
     Raises `ValueError` when it is not an envelope of a known event (`UnknownEvent` when only the event is unknown).
     """
     try:
-        envelope = msgspec.json.decode(text, type=Envelope)
+        envelope = decode_json(text, Envelope)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None
     return Recorded(envelope, decode_event(envelope))
@@ -129,14 +130,14 @@ def decode_event(envelope: Envelope) -> Event:
                 f"{envelope.type} version {envelope.version} is no event that this crisplens knows"
             )
         if envelope.version == cls.VERSION:
-            return msgspec.json.decode(envelope.payload, type=cls)
-        return msgspec.convert(_upcast(envelope, cls.VERSION), type=cls)
+            return decode_json(envelope.payload, cls)
+        return convert(_upcast(envelope, cls.VERSION), cls)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None
 
 
 def _upcast(envelope: Envelope, wanted: int) -> Payload:
-    payload = msgspec.json.decode(envelope.payload, type=Payload)
+    payload = decode_json(envelope.payload, Payload)
     for version in range(envelope.version, wanted):
         upcaster = UPCASTERS.get((envelope.type, version))
         if upcaster is None:

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crisplens.core.decoding import decode_json
 from crisplens.core.errors import RegistryError
 from crisplens.ledger.model import Envelope
 from crisplens.ledger.tables import LedgerEvent, LedgerHead, LedgerNode
@@ -94,7 +95,7 @@ def follow_events(
 
 def _decode(text: str) -> Envelope:
     try:
-        return msgspec.json.decode(text, type=Envelope)
+        return decode_json(text, Envelope)
     except msgspec.MsgspecError as error:
         raise RegistryError(
             f"an entry of the ledger cannot be read: {error}",

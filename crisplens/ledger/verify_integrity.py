@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
+from crisplens.core.decoding import decode_json
 from crisplens.ledger import merkle
 from crisplens.ledger.intact import is_intact, node_count
 from crisplens.ledger.model import Envelope
@@ -74,7 +75,7 @@ def _entry_faults(row: Any) -> Iterator[tuple[str, str]]:
     where = f"event {row.seq} (ledger_event)"
     try:
         text = row.envelope.encode()
-        envelope = msgspec.json.decode(text, type=Envelope)
+        envelope = decode_json(text, Envelope)
     except (AttributeError, UnicodeError, msgspec.MsgspecError) as error:
         yield where, f"its envelope cannot be read: {error}"
         return

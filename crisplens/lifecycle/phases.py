@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import msgspec
 
+from crisplens.core.decoding import convert
 from crisplens.core.errors import InputError
 from crisplens.core.names import nearest, unknown_name
 
@@ -44,7 +45,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
 def list_phases() -> tuple[Phase, ...]:
     """The phases, in their order."""
     text = files("crisplens.lifecycle").joinpath("catalogues/data/phases.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text)["phases"], tuple[Phase, ...])
+    return convert(tomllib.loads(text)["phases"], tuple[Phase, ...])
 
 
 def get_phase(id: str) -> Phase:

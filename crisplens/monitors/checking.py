@@ -17,6 +17,7 @@ import msgspec
 
 from crisplens.core.clock import to_text
 from crisplens.core.content_store import ContentStore
+from crisplens.core.decoding import decode_json
 from crisplens.core.errors import InputError
 from crisplens.monitors.engines.by_name import REFERENCE_ROWS_NEEDED, get_engine, reads_reference_rows
 from crisplens.monitors.engines.interface import EngineResult, Reference, Rows, TimeSlice
@@ -217,11 +218,11 @@ def _look(monitor: Monitor, evidence: ContentStore, engine: str, rows: Rows, now
     if isinstance(monitor.plan, PerformancePlan):
         from crisplens.monitors.performance.checks import check_performance
 
-        baseline = msgspec.json.decode(kept, type=PerformanceBaseline)
+        baseline = decode_json(kept, PerformanceBaseline)
         return check_performance(monitor.plan, monitor.settings, baseline, rows, now=now)
     chosen = get_engine(engine)
     with _reference_rows(monitor, chosen.name) as table:
-        reference = Reference(table=table, profile=msgspec.json.decode(kept, type=Profile))
+        reference = Reference(table=table, profile=decode_json(kept, Profile))
         return chosen.check(reference, rows, monitor.settings)
 
 

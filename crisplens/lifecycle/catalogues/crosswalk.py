@@ -11,6 +11,8 @@ from importlib.resources import files
 
 import msgspec
 
+from crisplens.core.decoding import decode_json
+
 OWN = "crisplens"
 
 
@@ -38,7 +40,7 @@ class Crosswalk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 def load_crosswalk() -> Crosswalk:
     """The crosswalk that the package ships."""
     data = files("crisplens.lifecycle.catalogues").joinpath("data/crosswalk.json").read_bytes()
-    return msgspec.json.decode(data, type=Crosswalk)
+    return decode_json(data, Crosswalk)
 
 
 @cache

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-import msgspec
-
+from crisplens.core.decoding import decode_json
 from crisplens.lifecycle.catalogues.model import Catalogue
 
 # In the order in which they are listed.
@@ -26,4 +25,4 @@ SHIPPED = (
 def shipped_catalogue(name: str) -> Catalogue:
     """One of the catalogues in `SHIPPED`."""
     data = files("crisplens.lifecycle.catalogues").joinpath(f"data/{name}.json").read_bytes()
-    return msgspec.json.decode(data, type=Catalogue)
+    return decode_json(data, Catalogue)

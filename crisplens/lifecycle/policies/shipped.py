@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-import msgspec
-
+from crisplens.core.decoding import decode_json
 from crisplens.core.names import unknown_name
 from crisplens.lifecycle.policies.model import Policy
 from crisplens.registry.projects.model import RiskTier
@@ -32,4 +31,4 @@ def shipped_policy(reference: str) -> Policy:
     if reference not in known:
         raise unknown_name("shipped policy", reference, known)
     path = f"data/{reference.replace('@', '-')}.json"
-    return msgspec.json.decode(files("crisplens.lifecycle.policies").joinpath(path).read_bytes(), type=Policy)
+    return decode_json(files("crisplens.lifecycle.policies").joinpath(path).read_bytes(), Policy)

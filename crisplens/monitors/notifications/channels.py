@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from crisplens.core.decoding import convert
 from crisplens.core.errors import InputError
 from crisplens.core.names import check_name, nearest
 from crisplens.monitors.notifications.model import (
@@ -95,7 +96,7 @@ def _read_channel(name: str, table: Any, folder: Path) -> Channel:
             raise _fault(where, f"has no {key}, which {kind} needs", _accepted(key))
     settings = {key: _read_value(where, key, value, folder) for key, value in table.items() if key in fields}
     try:
-        converted = msgspec.convert(settings, SETTINGS[kind])
+        converted = convert(settings, SETTINGS[kind])
     except msgspec.ValidationError as error:
         raise _fault(where, f"cannot be used: {error}", f"Keys: {', '.join(allowed)}.") from None
     channel = Channel(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from crisplens.core.decoding import decoder
 from crisplens.core.errors import InputError
 from crisplens.core.names import unknown_name
 from crisplens.monitors.streaming.batches import Batch, Wanted, check_columns, expected_type
@@ -53,11 +54,11 @@ def parse_rows(content: bytes, format: str, wanted: Wanted) -> Batch:
 
 
 def _parse_json_lines(content: bytes, wanted: Wanted) -> Batch:
-    return _decoded(msgspec.json.Decoder(dict[str, Any]).decode_lines, content, wanted)
+    return _decoded(decoder(dict[str, Any]).decode_lines, content, wanted)
 
 
 def _parse_json(content: bytes, wanted: Wanted) -> Batch:
-    return _decoded(msgspec.json.Decoder(list[dict[str, Any]]).decode, content, wanted)
+    return _decoded(decoder(list[dict[str, Any]]).decode, content, wanted)
 
 
 def _decoded(decode: Any, content: bytes, wanted: Wanted) -> Batch:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from crisplens.core.clock import parse_time
+from crisplens.core.decoding import decode_json
 from crisplens.core.errors import InputError
 from crisplens.monitors import profiles
 from crisplens.monitors.model import (
@@ -330,7 +331,7 @@ def pack(profile: Profile) -> str:
 
 def unpack(text: str, reference: Profile) -> Profile:
     """What `pack` packed."""
-    packed = msgspec.json.decode(text, type=Profile)
+    packed = decode_json(text, Profile)
     edges = {one.name: one.edges for one in reference.columns if isinstance(one, NumericProfile)}
     columns = tuple(
         msgspec.structs.replace(one, edges=edges[one.name]) if isinstance(one, NumericProfile) else one

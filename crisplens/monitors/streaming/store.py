@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from crisplens.core.decoding import decode_json
 from crisplens.core.working import OPEN_WINDOWS
 from crisplens.monitors.streaming.model import MOST_CLOSED, Batches, PushWindow
 from crisplens.monitors.tables import MonitorRow
@@ -57,7 +58,7 @@ def load(session: Session, project: str, monitor: str) -> list[PushWindow]:
         PushWindow(
             key=key,
             rows=rows,
-            batches=msgspec.json.decode(batches, type=Batches),
+            batches=decode_json(batches, Batches),
             newest=newest,
             closed=bool(closed),
         )
