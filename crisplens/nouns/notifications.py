@@ -13,10 +13,9 @@ from crisplens.binding import Noun
 from crisplens.core import clock
 from crisplens.core.clock import to_text
 from crisplens.core.errors import InputError
-from crisplens.core.files import write_whole
 from crisplens.core.names import unknown_name
 from crisplens.ledger.queries import EventFilter, read_events, tree_head
-from crisplens.monitors.notifications import delivery, sending
+from crisplens.monitors.notifications import delivery, sending, spool
 from crisplens.monitors.notifications.channels import read_channels
 from crisplens.monitors.notifications.model import (
     Channel,
@@ -57,22 +56,24 @@ class Notifications(Noun):
         """Put what happened since the last time into the spool, then send what is due.
 
         A notice is on its way from the moment it is in the spool; a crash repeats at most the last attempt, and
-        receivers know repeats by the notice's id. Raises `InputError` when the spool cannot be used.
+        receivers know repeats by the notice's id. Raises `HalfDone` when the spool cannot be used.
         """
         channels, now = self.channels(), clock.now()
         if not channels:
             return Told(notices=0, deliveries=())
         with self._registry.reading_log() as session:
-            after = self._told_until()
+            after, head = self._told_until(), tree_head(session).size - 1
+            if after is not None and after > head:
+                # An older copy of the registry was put back, and what it recorded since has other numbers.
+                after = None
             recent = EventFilter(since=to_text(now - FIRST_TOLD)) if after is None else EventFilter()
             events = read_events(session, recent, after=-1 if after is None else after)
-            head = tree_head(session).size - 1
         notices = [one for one in map(notice_of, events) if one is not None]
         for notice in notices:
             delivery.enqueue(self._spool, notice, channels)
         if head != after:
-            self._spool.mkdir(parents=True, exist_ok=True)
-            write_whole(self._position, json.dumps({"told_until": head}))
+            spool.prepare(self._spool)
+            spool.write_position(self._spool, head)
         delivery.forget_delivered(self._spool, before=now - KEPT)
         sent = delivery.deliver_due(self._spool, channels, now=now)
         return Told(notices=len(notices), deliveries=tuple(sent))
@@ -110,7 +111,7 @@ class Notifications(Noun):
 
     @property
     def _position(self) -> Path:
-        return self._spool / "told-until.json"
+        return spool.position_of(self._spool)
 
     def _told_until(self) -> int | None:
         try:

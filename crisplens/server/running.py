@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from crisplens.api import Registry
     from crisplens.server.tokens import Token
 
-# Requests at hand get so long to end when it is stopped.
-GRACE_SECONDS = 30
-# More connections are told to come again before anything of them is read.
-MOST_CONNECTIONS = 256
 _QUEUE = 128
 
 
@@ -39,9 +35,8 @@ def serve(
         registry.actor  # noqa: B018  (pushed rows are taken in as the server's own actor)
         _check_loopback(host)
     try:
-        import uvicorn
-
         from crisplens.server.app import Service, create_app
+        from crisplens.server.connections import http_server
     except ImportError as error:
         raise RegistryError(
             f"a library of the server is not installed: {error.name}",
@@ -54,21 +49,7 @@ def serve(
 
     load_libraries()
     listening = _listen(host, port)
-    app = create_app(Service(registry, tokens, most_body=most_body))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            access_log=False,
-            log_level="warning",
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            # Proxies' headers say nothing here: who asks is told by the token.
-            proxy_headers=False,
-        )
-    )
+    server = http_server(create_app(Service(registry, tokens, most_body=most_body)))
     # uvicorn raises the signal that stopped it once more, when it has: stopping as asked is no failure.
     before = {number: signal.signal(number, _ignore) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from crisplens.api import Registry, connect, init
 from crisplens.server.app import Service, create_app
+from crisplens.server.connections import http_server
 from crisplens.server.running import _listen
 from tests.conftest import ANA
 from tests.monitors.streaming.conftest import make_rows, to_csv
@@ -50,8 +50,7 @@ def folder(registry: Registry) -> Path:
 def serving(registry: Registry, **options: Any) -> Iterator[httpx.Client]:
     """A server in a thread, and a client of it."""
     service = Service(connect(folder=registry.configuration.folder, actor=ANA), **options)
-    config = uvicorn.Config(create_app(service), lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    server = http_server(create_app(service))
     listening = _listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -7,7 +7,8 @@ import json
 import logging
 import socket
 import threading
-from contextlib import suppress
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from crisplens.api import Registry
 from crisplens.core.error_pages import ERROR_PAGES
-from crisplens.server import problems
+from crisplens.server import connections, problems
 from crisplens.server.app import FORMATS
 from crisplens.server.tokens import Token, hash_token, make_token, read_tokens
 from tests.conftest import ANA, CI
@@ -386,3 +387,50 @@ def test_a_file_of_tokens_that_others_can_write_is_refused(tmp_path: Path) -> No
     file.chmod(0o622)
     with pytest.raises(InputError, match="others can write"):
         read_tokens(str(file))
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /health HTTP/1.1\r\nHost: loc", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+)
+def test_a_connection_that_sends_no_whole_request_is_ended(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    with (
+        serving(registry) as client,
+        socket.create_connection((client.base_url.host, client.base_url.port or 0)) as silent,
+    ):
+        silent.settimeout(10)
+        silent.sendall(sent)
+        if sent.endswith(b"\r\n\r\n"):
+            assert silent.recv(1000).startswith(b"HTTP/1.1 200")
+            # The beginning of another one.
+            silent.sendall(b"G")
+        with suppress(ConnectionError):
+            assert silent.recv(1000) == b""
+
+
+def test_silent_connections_do_not_keep_others_out_for_long(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(connections, "MOST_OPEN", 10)
+    with serving(registry) as client, ExitStack() as stack:
+        address = (client.base_url.host, client.base_url.port or 0)
+        opened = [stack.enter_context(socket.create_connection(address)) for _ in range(20)]
+        # The last ones are ended at once.
+        opened[-1].settimeout(10)
+        with suppress(ConnectionError):
+            assert opened[-1].recv(1000) == b""
+        time.sleep(1)
+        assert client.get("/health").status_code == 200
+
+
+def test_a_head_without_end_is_refused(registry: Registry, client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as endless:
+        endless.settimeout(10)
+        with suppress(ConnectionError):
+            endless.sendall(b"GET /health HTTP/1.1\r\nX: " + b"x" * 10_000_000)
+            assert endless.recv(1000).startswith(b"HTTP/1.1 400")
+            assert endless.recv(1000) == b""

@@ -58,7 +58,7 @@ def enqueue(folder: Path, notice: Notice, channels: Iterable[Channel]) -> list[D
     """Put a notice into the spool folder for every channel that takes its kind; what is new is returned.
 
     What was enqueued before, and even delivered, is left alone: calling it again after a crash is safe. It is on the
-    disk when this returns. Raises `InputError` for a notice that cannot be sent, `RegistryError` when the folder
+    disk when this returns. Raises `InputError` for a notice that cannot be sent, `HalfDone` when the folder
     cannot be used.
     """
     check_notice(notice)
@@ -97,7 +97,7 @@ def deliver_due(
 
     Several processes may do so at once: each delivery is tried by one of them. After a channel gave no answer, its
     others wait for the next call. Damaged spool files are set aside and returned as unreadable. Raises
-    `RegistryError` when the folder cannot be used; what `send` raises besides `SendError` is not caught.
+    `HalfDone` when the folder cannot be used; what `send` raises besides `SendError` is not caught.
     """
     by_name = {channel.name: channel for channel in channels}
     started = time.monotonic()

@@ -51,7 +51,8 @@ def run(settings: CommandSettings, given: bytes, environment: Mapping[str, str])
         code = process.wait(settings.timeout)
     except subprocess.TimeoutExpired:
         message = f"the command {name} did not end within {settings.timeout:g} seconds and was killed"
-        raise SendError(message) from None
+        # The next notice would take as long, and others wait behind it.
+        raise SendError(message, unreachable=True) from None
     finally:
         if process.returncode is None:
             _kill(process)

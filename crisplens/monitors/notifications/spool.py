@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from crisplens.core.clock import parse_time
-from crisplens.core.errors import InputError, RegistryError
+from crisplens.core.decoding import decode_json
+from crisplens.core.errors import HalfDone, InputError
 from crisplens.monitors.notifications.locks import locked
 from crisplens.monitors.notifications.model import Delivery, DeliveryState, Notice, check_notice
 from crisplens.monitors.notifications.text import one_line
@@ -44,7 +45,7 @@ def delivery_id(notice_id: str, channel: str) -> str:
 
 
 def prepare(folder: Path) -> None:
-    """Make the spool folder, for its owner alone. Raises `RegistryError`."""
+    """Make the spool folder, for its owner alone. Raises `HalfDone`."""
     with spool_errors(folder):
         for name in (*DeliveryState, LOCKS, PARTS):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def prepare(folder: Path) -> None:
 
 @contextmanager
 def lock(folder: Path, id: str, *, wait: bool) -> Iterator[bool]:
-    """The lock on one delivery: whoever holds it may change it. Yields False when another does. `RegistryError`."""
+    """The lock on one delivery: whoever holds it may change it. Yields False when another does. `HalfDone`."""
     with ExitStack() as stack:
         with spool_errors(folder):
             mine = stack.enter_context(locked(folder / LOCKS / id, wait=wait))
@@ -88,7 +89,7 @@ def read(folder: Path, state: DeliveryState, id: str) -> Spooled | None:
     if len(content) > MOST_BYTES:
         raise Damaged("the file is too large")
     try:
-        spooled = msgspec.json.decode(content, type=Spooled)
+        spooled = decode_json(content, Spooled)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(one_line(str(error), most=200)) from None
     if spooled.version > VERSION:
@@ -106,8 +107,17 @@ def read(folder: Path, state: DeliveryState, id: str) -> Spooled | None:
 
 
 def write(folder: Path, state: DeliveryState, spooled: Spooled) -> None:
-    """Put a file in its place, whole and on the disk, or leave what was there. Raises `RegistryError`."""
-    file = file_of(folder, state, spooled.delivery.id)
+    """Put a file in its place, whole and on the disk, or leave what was there. Raises `HalfDone`."""
+    content = msgspec.json.format(msgspec.json.encode(spooled))
+    _put(folder, file_of(folder, state, spooled.delivery.id), content)
+
+
+def write_position(folder: Path, position: int) -> None:
+    """Note up to which entry of the log notices were made; the folder is prepared. Raises `HalfDone`."""
+    _put(folder, position_of(folder), msgspec.json.encode({"told_until": position}))
+
+
+def _put(folder: Path, file: Path, content: bytes) -> None:
     part = folder / PARTS / secrets.token_hex(8)
     with spool_errors(folder):
         try:
@@ -115,7 +125,7 @@ def write(folder: Path, state: DeliveryState, spooled: Spooled) -> None:
                 part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600
             )
             with open(descriptor, "wb") as opened:
-                opened.write(msgspec.json.format(msgspec.json.encode(spooled)))
+                opened.write(content)
                 opened.flush()
                 os.fsync(descriptor)
             part.replace(file)
@@ -124,28 +134,33 @@ def write(folder: Path, state: DeliveryState, spooled: Spooled) -> None:
 
 
 def refile(folder: Path, id: str, old: DeliveryState, new: DeliveryState) -> None:
-    """File a delivery under another state. Raises `RegistryError`."""
+    """File a delivery under another state. Raises `HalfDone`."""
     with spool_errors(folder):
         file_of(folder, old, id).replace(file_of(folder, new, id))
 
 
 def remove(folder: Path, state: DeliveryState, id: str) -> None:
-    """Remove a file if it is there. Raises `RegistryError`."""
+    """Remove a file if it is there. Raises `HalfDone`."""
     with spool_errors(folder):
         file_of(folder, state, id).unlink(missing_ok=True)
 
 
 @contextmanager
 def spool_errors(folder: Path) -> Iterator[None]:
-    """What the file system refuses becomes a `RegistryError` that names the spool folder."""
+    """What the file system refuses becomes a `HalfDone` that names the spool folder: others may be in it by then."""
     try:
         yield
     except OSError as error:
-        raise RegistryError(
+        raise HalfDone(
             f"the folder of notifications {folder} cannot be used: {error.strerror or error}",
             slug="notification-spool",
             hint="Check its permissions and whether the disk is full.",
         ) from None
+
+
+def position_of(folder: Path) -> Path:
+    """The file that says up to which entry of the log notices were made."""
+    return folder / "told-until.json"
 
 
 def file_of(folder: Path, state: DeliveryState, id: str) -> Path:

@@ -24,6 +24,7 @@ from crisplens.monitors.streaming.refusals import (
     no_times,
     wrong_type,
 )
+from crisplens.monitors.streaming.shared_values import checked_bytes, presence, without_views
 from crisplens.monitors.streaming.time_column import time_texts
 from crisplens.registry.data.files import not_utf8
 
@@ -94,8 +95,8 @@ def from_table(table: pa.Table, names: Sequence[str], wanted: Wanted) -> Batch:
         array = table.column(column.name)
         if pa.types.is_null(array.type):
             array = pa.chunked_array([pa.nulls(len(array), expected_type(column))])
-        columns[column.name] = array
-    times = table.column(wanted.time_column) if wanted.time_column in names else None
+        columns[column.name] = presence(array) if isinstance(column, OtherProfile) else without_views(array)
+    times = without_views(table.column(wanted.time_column)) if wanted.time_column in names else None
     return make_batch(pa.table(columns), names, table.num_rows, times, wanted)
 
 
@@ -106,14 +107,14 @@ def from_stream(stream: Iterable[pa.RecordBatch], wanted: Wanted) -> Batch:
     names = stream.schema.names  # type: ignore[attr-defined]
     check_columns(names, wanted)
     needed = [name for name in names if name in {*wanted.columns, wanted.time_column}]
+    # Of these only the nulls are counted.
+    others = {column.name for column in wanted.watched if isinstance(column, OtherProfile)}
     kept, rows, size = [], 0, 0
     for batch in stream:
         rows += batch.num_rows
         check_rows(rows)
         part = batch.select(needed)
-        # Offsets and lengths are the sender's word, and a false one is followed beyond its buffer, also by `nbytes`.
-        part.validate(full=True)
-        size += part.nbytes
+        size += sum(checked_bytes(part.column(name), deeply=name not in others) for name in needed)
         check_bytes(size)
         kept.append(part)
     schema = pa.schema([stream.schema.field(name) for name in needed])  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crisplens.monitors.engines import _arrow
 from crisplens.monitors.schedules.times import get_zone, is_utc
 from crisplens.monitors.streaming.refusals import bad_batch, no_times
+from crisplens.monitors.streaming.shared_values import valid_rows
 from crisplens.registry.data.files import not_utf8
 
 if TYPE_CHECKING:
@@ -30,17 +31,26 @@ def instants(column: Any, name: str, zone: str) -> tuple[NDArray[np.int64], NDAr
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_nested(kind):
+        raise no_times(name, str(kind))
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        # Not decoded: many rows may share a long text.
+        known, good = instants(column.dictionary, name, zone)
+        present = valid_rows(column.indices)
+        times, timed = np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
+        places = _arrow.present_values(column.indices).astype(np.int64)
+        times[present], timed[present] = known[places], good[places]
+        return times, timed
     if pa.types.is_null(column.type):
         return np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
     if _arrow.duckdb_type(column.type) == "VARCHAR":
         return _parsed(column.to_pylist(), zone)
     if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
         raise no_times(name, str(column.type))
-    timed = _arrow.present_values(pc.cast(pc.is_valid(column), pa.uint8())).astype(np.bool_)
+    timed = valid_rows(column)
     naive = pa.types.is_date(column.type) or column.type.tz is None
     stamps = column.cast(pa.timestamp("us", None if naive else column.type.tz), safe=False)
     # A copy: the buffer's memory is Arrow's.

@@ -95,8 +95,10 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
         "time.sleep(60)"
     )
     started = time.monotonic()
-    with pytest.raises(SendError, match="did not end within 1 seconds and was killed"):
+    with pytest.raises(SendError, match="did not end within 1 seconds and was killed") as raised:
         tell(code, timeout=1)
+    # Many notices that wait for it do not take that long each.
+    assert raised.value.unreachable
     assert time.monotonic() - started < 5
     child = int(file.read_text())
     until(lambda: not is_running(child))

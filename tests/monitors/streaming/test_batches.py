@@ -6,6 +6,7 @@ import decimal
 import gzip
 import io
 import json
+import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from crisplens.monitors.streaming.formats import parse_rows
 from crisplens.monitors.streaming.reading import format_of_batch, read_bounded
 from crisplens.monitors.streaming.rows import read_rows
 from crisplens.registry.data.tabular import open_table
-from tests.monitors.streaming.conftest import Row, make_rows, to_csv
+from tests.monitors.streaming.conftest import Row, at_times, make_rows, to_csv
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +265,63 @@ def test_text_that_reaches_beyond_an_arrow_streams_buffer_is_refused_and_not_fol
     assert stream.count(offsets) == 1
     with pytest.raises(InputError, match="no Arrow stream"):
         parse_rows(stream.replace(offsets, far), "arrow", wanted)
+
+
+def with_views(table: pa.Table) -> pa.Table:
+    """The same table, with texts as polars and others send them."""
+    fields = [f.with_type(pa.string_view()) if pa.types.is_string(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def shared_views(count: int, size: int) -> pa.Array:
+    """So many rows that share one text of so many bytes."""
+    views = struct.pack("<i4sii", size, b"xxxx", 0, 0) * count
+    return pa.Array.from_buffers(pa.string_view(), count, [None, *map(pa.py_buffer, (views, b"x" * size))])
+
+
+@pytest.mark.parametrize("chosen", [slice(1, 30), np.arange(40) % 3 == 0])
+def test_texts_as_views_are_those_of_plain_text(wanted: Wanted, chosen: Any) -> None:
+    rows = at_times(make_rows(40), datetime(2026, 3, 1))
+    rows[3]["plan"] = rows[4]["at"] = None
+    plain = pa.Table.from_pylist(rows)
+    views = with_views(plain)
+    encoded = pa.DictionaryArray.from_arrays(
+        views["plan"].combine_chunks().cast(pa.string()).dictionary_encode().indices,
+        pa.array(dict.fromkeys(filter(None, plain["plan"].to_pylist()))).cast(pa.string_view()),
+    )
+    places = views.schema.get_field_index("plan"), "plan", encoded
+    expected = read_rows(plain, timed(wanted))
+    for table in (views, views.set_column(*places)):
+        batch = read_rows(table.to_reader(), timed(wanted))
+        assert profile_part(batch, wanted, chosen) == profile_part(expected, wanted, chosen)
+        assert batch.extent() == expected.extent()
+
+
+@pytest.mark.parametrize("column", ["plan", "at"])
+def test_a_long_text_that_many_rows_share_is_refused_before_it_is_copied(wanted: Wanted, column: str) -> None:
+    table = pa.Table.from_pylist(at_times(make_rows(2), datetime(2026, 3, 1))).take([0] * 100_000)
+    place = table.schema.get_field_index(column)
+    content = arrow(table.set_column(place, column, shared_views(len(table), 1_000_000)), pa.ipc.new_stream)
+    with pytest.raises(InputError) as refusal:
+        parse_rows(content, "arrow", timed(wanted))
+    assert refusal.value.slug == "batch-too-large"
+
+
+def test_times_in_a_dictionary_are_read_once_each(wanted: Wanted) -> None:
+    rows = at_times(make_rows(3), datetime(2026, 3, 1))
+    table = pa.Table.from_pylist(rows).take([0, 1, 2] * 20_000)
+    words = pa.array(["x" * 1_000_000, rows[2]["at"], None])
+    indices = pa.array([0, 1, 2, None, 1] * 12_000, pa.int8())
+    batch = read_rows(
+        table.set_column(0, "at", pa.DictionaryArray.from_arrays(indices, words)), timed(wanted)
+    )
+    moment = datetime.fromisoformat(rows[2]["at"]).replace(tzinfo=UTC)
+    assert batch.extent() == (moment, moment)
+    assert batch.timed is not None
+    assert int(batch.timed.sum()) == 24_000
+
+
+def test_what_is_nested_holds_no_times(wanted: Wanted) -> None:
+    table = pa.Table.from_pylist(at_times(make_rows(3), datetime(2026, 3, 1)))
+    with pytest.raises(InputError, match="'at' holds list"):
+        read_rows(table.set_column(0, "at", pa.array([["2026-03-01"]] * 3)), timed(wanted))
