@@ -15,6 +15,7 @@ from crisplens.cli.notification import told_text
 from crisplens.cli.options import command
 from crisplens.cli.output import Output
 from crisplens.cli.text import day
+from crisplens.core.errors import CrisplensError, HalfDone
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -73,9 +74,7 @@ def run(
         runs = registry.monitor.run_due(name, most=most)
         handed_up = registry.incident.escalate_overdue() if name is None else ()
         checks = [one for each in runs for one in each.checks]
-        told = registry.notification.deliver() if checks or handed_up else None
-        if told and (said := told_text(told)):
-            click.echo(said, err=True)
+        failure = _tell(registry) if checks or handed_up else None
         zones = zones_of(registry, checks)
         return Output(
             {"runs": runs, "escalated": handed_up},
@@ -83,6 +82,7 @@ def run(
             exit_code=max(
                 [exit_code(one, fail_on) for one in checks] + [one.exit_code for one in runs], default=0
             ),
+            failure=failure,
         )
     if name is None:
         raise click.UsageError("Name a monitor, or check all that are due with --due.")
@@ -94,6 +94,17 @@ def run(
         )
     zones = zones_of(registry, [done])
     return Output(done, lambda: check_text(done, zones), exit_code=exit_code(done, fail_on))
+
+
+def _tell(registry: Registry) -> HalfDone | None:
+    """Deliver notices; what keeps them from it comes after checks that are recorded, and is returned."""
+    try:
+        told = registry.notification.deliver()
+    except CrisplensError as error:
+        return HalfDone(error.message, slug=error.slug, hint=error.hint)
+    if said := told_text(told):
+        click.echo(said, err=True)
+    return None
 
 
 @group.command("list")

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import click
 
 from crisplens.cli.text import printable
+from crisplens.core.errors import HalfDone
 
 NARROW = 24
 _MARK = re.compile(r"^( *)(ok|NO)(?=  )", re.MULTILINE)
@@ -21,11 +22,12 @@ _MARK = re.compile(r"^( *)(ok|NO)(?=  )", re.MULTILINE)
 @dataclass(frozen=True)
 class Output:
     """A command's result: the value for programs, the text for people (made only when it is printed),
-    and the exit code."""
+    and the exit code; or what failed after all of this was done."""
 
     value: Any
     text: str | Callable[[], str]
     exit_code: int = 0
+    failure: HalfDone | None = None
 
     @classmethod
     def table(
@@ -47,7 +49,7 @@ class OutputFailed(click.ClickException):
 
 
 def show(output: Output, *, as_json: bool) -> None:
-    """Print a result and leave with its exit code."""
+    """Print a result and leave with its exit code, or raise its failure."""
     if as_json:
         import msgspec
 
@@ -55,6 +57,8 @@ def show(output: Output, *, as_json: bool) -> None:
     else:
         text = output.text if isinstance(output.text, str) else output.text()
         emit(_MARK.sub(_colored, printable(text)))
+    if output.failure:
+        raise output.failure
     if output.exit_code:
         raise click.exceptions.Exit(output.exit_code)
 

@@ -18,6 +18,9 @@ from crisplens.monitors.features import resolved
 from crisplens.monitors.kept_profiles import read_profile
 from crisplens.monitors.model import CheckSettings, Profile, Verdict
 from crisplens.monitors.queries import Check, Monitor
+from crisplens.monitors.scores import METHODS
+
+_COMPARED = (Verdict.DRIFT, Verdict.NO_DRIFT)
 
 
 class PastWindow(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +87,13 @@ def backtest(
     was profiled, or the settings decide by a share.
     """
     reference, kept, windows = _load(monitor, checks, evidence)
+    fitted = resolved(settings, reference)
     found = tuning.backtest(
-        reference,
+        _judged_by_effect(reference, fitted),
         windows,
-        _alarm_settings(resolved(settings, reference)),
+        _alarm_settings(fitted),
         before=_before(monitor, settings, kept, reference, windows, earlier, evidence),
+        scored=[_beyond(check, fitted) for check in kept],
     )
     told = tuple(
         PastWindow(
@@ -125,10 +130,11 @@ def tune(
     """
     reference, kept, windows = _load(monitor, checks, evidence)
     drifting = [(at, at + 1) for at, check in enumerate(kept) if check.incident is not None]
+    fitted = resolved(monitor.settings, reference)
     found = tuning.propose(
-        reference,
+        _judged_by_effect(reference, fitted),
         windows,
-        _alarm_settings(resolved(monitor.settings, reference)),
+        _alarm_settings(fitted),
         most_alarms=most_alarms,
         period=period,
         w=effect,
@@ -198,6 +204,23 @@ def _before(
         else None
         for check, window in zip(kept, windows, strict=True)
     ]
+
+
+def _judged_by_effect(reference: Profile, settings: CheckSettings) -> Profile:
+    """The reference without the columns whose thresholds decide: no tolerance or level is asked for them."""
+    columns = tuple(column for column in reference.columns if column.name not in settings.thresholds)
+    return msgspec.structs.replace(reference, columns=columns)
+
+
+def _beyond(check: Check, settings: CheckSettings) -> dict[str, bool]:
+    """Whether each column with a threshold is beyond it, by the score that the check recorded."""
+    return {
+        one.column: METHODS[one.method].drifts(one.score, settings.thresholds[one.column])
+        if one.method in METHODS
+        else one.verdict is Verdict.DRIFT
+        for one in check.result.columns
+        if one.column in settings.thresholds and one.verdict in _COMPARED and one.score is not None
+    }
 
 
 def _alarm_settings(settings: CheckSettings) -> AlarmSettings:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -36,6 +36,8 @@ class LeaseLost(RegistryError):
 
 
 _FREE = ""
+# Nothing is held or put off for longer: what is further ahead bears the time of a clock that was set back since.
+FURTHEST = timedelta(days=2)
 _OURS = (
     LEASES.c.project == bindparam("project_"),
     LEASES.c.name == bindparam("name_"),
@@ -68,7 +70,9 @@ def take(
     connection = _connection(session)
     until = to_text(now + length)
     given = {"project": project, "name": name, "holder": holder, "until": until, "token": 1}
-    token = connection.execute(_take(connection), {**given, "now_": to_text(now)}).scalar_one_or_none()
+    token = connection.execute(
+        _take(connection), {**given, "now_": to_text(now), "furthest_": to_text(now + FURTHEST)}
+    ).scalar_one_or_none()
     if token is None:
         return None
     return Lease(project=project, name=name, holder=holder, until=until, token=token)
@@ -109,7 +113,12 @@ def unfinished(session: Session | Connection, project: str | None = None) -> dic
 
 def is_held(lease: Lease, now: datetime) -> bool:
     """Whether someone is at work."""
-    return lease.holder != _FREE and parse_time(lease.until) > now
+    return lease.holder != _FREE and is_ahead(lease, now)
+
+
+def is_ahead(lease: Lease, now: datetime) -> bool:
+    """Whether nobody is to take it yet: it is held, or its work is to wait."""
+    return lease.until != _FREE and now < parse_time(lease.until) <= now + FURTHEST
 
 
 def _connection(session: Session | Connection) -> Connection:
@@ -130,7 +139,7 @@ def _take(connection: Connection) -> Any:
 
 
 def _over() -> ColumnElement[bool]:
-    return LEASES.c.until <= bindparam("now_")
+    return or_(LEASES.c.until <= bindparam("now_"), LEASES.c.until > bindparam("furthest_"))
 
 
 def _taking(insert: Any) -> Any:

@@ -90,7 +90,7 @@ class Planner:
                 if lease is None:
                     continue
                 entry = Entry(entry.project, entry.monitor, None, lease)
-            if lease is not None and parse_time(lease.until) > there:
+            if lease is not None and leases.is_ahead(lease, there):
                 coming.append(now + (parse_time(lease.until) - there))
                 waiting.append(entry)
             elif entry.moment is not None or lease is not None:

@@ -7,12 +7,14 @@ measured on the same data as its false alarms.
 Where a monitor has a moving reference, `before` gives for each window the accepted windows before it as one table
 (`moving.accepted_windows`), or None: a column that does not differ from them, though they differ from the reference, is
 excused (docs/decisions/0016-moving-references.md). Alarms by windows together cannot be excused so.
+
+Columns that are judged by scores stand in no reference here; `backtest` is told which of them were beyond a threshold.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from random import Random
@@ -104,14 +106,20 @@ Before = Sequence[Profile | None]
 
 
 def backtest(
-    reference: Profile, history: Sequence[Profile], settings: AlarmSettings, *, before: Before = ()
+    reference: Profile,
+    history: Sequence[Profile],
+    settings: AlarmSettings,
+    *,
+    before: Before = (),
+    scored: Sequence[Mapping[str, bool]] = (),
 ) -> tuple[WindowBacktest, ...]:
     """What `settings` would have said after each window of `history`.
 
+    `scored` says for each window which other columns, judged by scores, are beyond their thresholds.
     Raises `InputError` for settings out of range and for profiles that are not on the reference's edges.
     """
-    _check(settings, before)
-    return _replay(_gather(reference, history, settings.of, before), settings)
+    _check(settings, before or scored)
+    return _replay(_gather(reference, history, settings.of, before), settings, scored)
 
 
 def trade_off(
@@ -250,10 +258,12 @@ def _binomial(k: int, n: int, p: float) -> float:
     return math.exp(ways + k * math.log(p) + (n - k) * math.log1p(-p)) if p < 1 else float(k == n)
 
 
-def _check(settings: AlarmSettings, before: Before) -> None:
+def _check(settings: AlarmSettings, besides: Sequence[object]) -> None:
     check_alarm_settings(settings)
-    if settings.together and any(before):
-        raise InputError("windows together are not excused by windows before", slug="bad-setting")
+    if settings.together and any(besides):
+        raise InputError(
+            "windows together are neither excused by windows before nor judged by scores", slug="bad-setting"
+        )
 
 
 def _gather(reference: Profile, history: Sequence[Profile], of: int, before: Before = ()) -> _Evidence:
@@ -298,14 +308,20 @@ def _flags(
     return {name: flag and name not in excused for name, flag in flags.items()}, excused
 
 
-def _replay(evidence: _Evidence, settings: AlarmSettings) -> tuple[WindowBacktest, ...]:
+def _replay(
+    evidence: _Evidence, settings: AlarmSettings, scored: Sequence[Mapping[str, bool]] = ()
+) -> tuple[WindowBacktest, ...]:
     answers: list[WindowBacktest] = []
     for i, found in enumerate(evidence.single):
         newest = slice(max(0, i - settings.of + 1), i + 1)
         alarming = _alarming(
-            _Evidence(evidence.single[newest], evidence.together[newest], evidence.excuses[newest]), settings
+            _Evidence(evidence.single[newest], evidence.together[newest], evidence.excuses[newest]),
+            settings,
+            scored[newest],
         )
         flags, excused = _flags(found, evidence.excuses[i], settings)
+        if scored:
+            flags |= scored[i]
         answers.append(
             WindowBacktest(
                 window=i,
@@ -318,13 +334,17 @@ def _replay(evidence: _Evidence, settings: AlarmSettings) -> tuple[WindowBacktes
     return tuple(answers)
 
 
-def _alarming(newest: _Evidence, settings: AlarmSettings) -> tuple[str, ...]:
+def _alarming(
+    newest: _Evidence, settings: AlarmSettings, scored: Sequence[Mapping[str, bool]] = ()
+) -> tuple[str, ...]:
     """The columns that alarm after the last of the newest windows."""
     if settings.together:
         return alarming_together(newest.single, newest.together[-1], settings)
     flags = [
-        _flags(found, excuse, settings)[0]
-        for found, excuse in zip(newest.single, newest.excuses, strict=True)
+        {**_flags(found, excuse, settings)[0], **beyond}
+        for found, excuse, beyond in zip(
+            newest.single, newest.excuses, scored or [{}] * len(newest.single), strict=True
+        )
     ]
     return alarming_columns(flags, settings.needed, settings.of)
 

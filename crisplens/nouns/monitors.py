@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ from crisplens.monitors import service as monitors
 from crisplens.monitors import settings as options
 from crisplens.monitors.checking import CheckFindings
 from crisplens.monitors.engines.interface import Rows
+from crisplens.monitors.idle import refuse_idle_of_plan
 from crisplens.monitors.incidents import queries as incident_queries
 from crisplens.monitors.opening import opened_for
 from crisplens.monitors.performance import service as performance
@@ -83,7 +84,8 @@ class Monitors(Noun):
         """Check a monitor now, and record what was found: its oldest window that was not checked, or `current`.
 
         `current` is a location, or a DataFrame of pandas or polars, or a pyarrow Table. Raises `InputError` when the
-        data cannot be read at all or no window is due, `RegistryError` when the engine or the data's home fails.
+        data cannot be read at all, no window is due or `engine` would do nothing, `RegistryError` when the engine or
+        the data's home fails.
         """
         self._registry.actor  # noqa: B018  (refuse before the work, not after it)
         monitor = self.get(name)
@@ -93,14 +95,28 @@ class Monitors(Noun):
                 raise InputError(f"{name} watches what is recorded of a KPI", slug="bad-choice")
             found = _first(monitor, self._observed(monitor, 1))
         elif current is None and is_pushed(monitor.current):
+            if engine is not None:
+                raise InputError(
+                    "--engine does nothing for pushed rows, of which only the profile is kept",
+                    slug="bad-choice",
+                    hint="Leave it out, or check files with it: --current FILES.",
+                )
             return _first(monitor, self._close_due(monitor, None, clock.now(), 1).checks)
         else:
+            if monitor.plan is not None:
+                refuse_idle_of_plan({"engine": engine}, monitor.plan)
             data = monitor.current if current is None else current
             with self._opened(monitor, engine or monitor.engine, data) as (table, remote):
                 own = current is None
                 rows = self._oldest_window(monitor, table, remote) if own else Rows(table, remote=remote)
                 found = self._look(monitor, rows, engine=engine)
         with self._registry.writing() as work:
+            if current is None and recording.is_recorded(work, found, since=None):
+                raise InputError(
+                    f"another process has just checked {found.window.key} of {name}",
+                    slug="nothing-due",
+                    hint=f"crisplens monitor history {name} shows what it found.",
+                )
             return recording.record_check(work, found)
 
     def run_due(
@@ -199,6 +215,28 @@ class Monitors(Noun):
             if (not chosen or column in chosen) and monitor.settings.weights.get(column) != 0
         )
 
+    def near_time_column(self, name: str) -> str | None:
+        """The column of the reference that is named most like a monitor's time column, empty when none is like it.
+
+        None when the reference has the time column, or current data can be looked at instead.
+        """
+        from crisplens.core.names import nearest
+        from crisplens.monitors.adding import column_names, profiled_columns
+        from crisplens.monitors.kept_profiles import read_profile
+
+        monitor = self.get(name)
+        if not monitor.time_column:
+            return None
+        known: Collection[str] | None
+        if monitor.plan is None:
+            evidence = self._registry.configuration.open_evidence()
+            known = profiled_columns(read_profile(evidence, monitor.reference_profile))
+        else:
+            known = column_names(monitor.reference.location)
+        if known is None or monitor.time_column in known or column_names(monitor.current) is not None:
+            return None
+        return next(iter(nearest(monitor.time_column, known, most=1)), "")
+
     def backtest(
         self,
         name: str,
@@ -277,6 +315,7 @@ class Monitors(Noun):
             return DueRun(monitor=monitor.name, checks=tuple(checks))
         if is_pushed(monitor.current):
             return self._close_due(monitor, moment, now, most, hold=hold, go_on=go_on)
+        left = 0
         try:
             with self._opened(monitor, monitor.engine, monitor.current) as (table, remote):
                 whole = isinstance(monitor.windows, WholeRule)
@@ -288,10 +327,10 @@ class Monitors(Noun):
                         break
                     checks += self._record_once(self._look_or_tell(monitor, rows), moment, hold)
                     left -= 1
-        except LabelsAwaited as awaited:
-            # Windows are checked in order: those after it wait with it.
-            return DueRun(monitor=monitor.name, checks=tuple(checks), waiting=left, awaited=awaited.message)
         except CrisplensError as error:
+            if _is_awaited(monitor, error):
+                # Windows are checked in order: those after it wait with it.
+                return DueRun(monitor=monitor.name, checks=tuple(checks), waiting=left, awaited=error.message)
             if isinstance(error, InputError) and moment is not None:
                 checks += self._record_once(checking.unreadable(monitor, error), moment, hold)
             return DueRun(
@@ -352,7 +391,7 @@ class Monitors(Noun):
         try:
             return self._look(monitor, rows)
         except InputError as error:
-            if isinstance(error, LabelsAwaited) or not isinstance(monitor.windows, FileRule):
+            if _is_awaited(monitor, error) or not isinstance(monitor.windows, FileRule):
                 raise
             return checking.unreadable(monitor, error, rows)
 
@@ -369,6 +408,12 @@ class Monitors(Noun):
 
         with self._registry.reading() as session:
             return look_at_kpi(session, self._registry.require_project(session), monitor, most=most)
+
+
+def _is_awaited(monitor: Monitor, error: CrisplensError) -> bool:
+    """Whether a window stays open: its labels are to come, or the file that it is is still being written."""
+    written = isinstance(monitor.windows, FileRule) and error.slug == "changed-while-read"
+    return written or isinstance(error, LabelsAwaited)
 
 
 def _first(monitor: Monitor, windows: Sequence[Window]) -> Window:

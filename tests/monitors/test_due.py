@@ -9,6 +9,8 @@ import pytest
 
 from crisplens.api import Registry
 from crisplens.core.errors import InputError
+from crisplens.monitors import checking
+from crisplens.monitors.engines import duckdb_engine
 from tests.conftest import BO, Files, assert_refused
 from tests.monitors.conftest import START, Clock
 
@@ -156,6 +158,52 @@ def test_data_that_is_not_there_when_it_is_due_is_an_alarm_and_keeps_no_other_fr
     assert "could not be read" in found.check.result.reason
     assert [one.check.result.verdict for one in runs["other"].checks] == ["no-drift"]
     assert served.monitor.run_due() == ()
+
+
+def test_a_file_that_is_still_written_stays_open_and_is_no_alarm(
+    served: Registry, files: Files, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(served, files, window="file", time_column="", current=str(files.folder / "part-*.csv"))
+    file = files.text("at,tenure\n" + rows(START, 100), "part-1.csv")
+    profile = duckdb_engine.profile_rows
+
+    def slow(*given: Any, **options: Any) -> Any:
+        found = profile(*given, **options)
+        with file.open("a") as stream:
+            stream.write(rows(START + timedelta(days=5), 1))
+        return found
+
+    time.move(days=1, hours=3)
+    with monkeypatch.context() as patched:
+        patched.setattr(duckdb_engine, "profile_rows", slow)
+        (run,) = served.monitor.run_due()
+    assert (run.checks, run.failure, run.waiting) == ((), "", 1)
+    assert "changed while it was read" in run.awaited
+    (run,) = served.monitor.run_due()
+    assert [(one.check.window.rows, one.check.result.verdict) for one in run.checks] == [(101, "no-drift")]
+
+
+def test_a_window_that_another_process_checks_meanwhile_is_recorded_once(
+    served: Registry, files: Files, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(served, files)
+    files.text("at,tenure\n" + rows(START, 24), "live.csv")
+    time.move(days=1, hours=3)
+    look = checking.carry_out_check
+
+    def slow(*given: Any, **options: Any) -> Any:
+        found = look(*given, **options)
+        with monkeypatch.context() as patched:
+            patched.setattr(checking, "carry_out_check", look)
+            served.monitor.run_due()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "carry_out_check", slow)
+        with pytest.raises(InputError, match="another process has just checked") as caught:
+            served.monitor.run("daily")
+    assert caught.value.slug == "nothing-due"
+    assert len(windows(served)) == 1
 
 
 def test_local_days_begin_at_local_midnight(served: Registry, files: Files, time: Clock) -> None:

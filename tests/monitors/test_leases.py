@@ -175,3 +175,14 @@ def test_leases_go_by_a_clock_that_is_near_this_one(registry: Registry) -> None:
     with registry.reading_log() as session:
         there = leases.read_clock(session.connection())
     assert abs(there - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_a_lease_from_a_clock_that_was_far_ahead_blocks_nobody(registry: Registry) -> None:
+    name = uuid4().hex
+    ahead = take(registry, name, "ana", START + timedelta(days=200))
+    assert ahead is not None
+    assert not leases.is_held(ahead, START)
+    again = take(registry, name, "bo", START)
+    assert again is not None
+    assert again.token == ahead.token + 1
+    assert take(registry, name, "ci", START) is None
