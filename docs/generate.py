@@ -67,7 +67,9 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"```\n{path} {' '.join(usage)}\n```\n"
     shared = {"registry", "directory", "as_json", "debug", "project", "actor", "as_of"}
     options = [
-        option for option in command.params if isinstance(option, click.Option) and option.name not in shared
+        option
+        for option in command.params
+        if isinstance(option, click.Option) and option.name not in shared and not option.hidden
     ]
     for option in options:
         record = option.get_help_record(context)

@@ -232,12 +232,13 @@ def end_delegation(registry: Registry, delegation: str, reason: str) -> Output:
 
 @group.command()
 @click.option("--actor", metavar="WHO", help="Whose; else that of whom the configuration names.")
-@click.option("--of", "project", metavar="PROJECT", help="What waits in this project; else in all.")
+@click.option("--project", metavar="NAME", help="What waits in this project; else in all.")
+@click.option("--of", hidden=True, metavar="NAME", help="The older name of --project.")
 @command(on_project=False)
-def inbox(registry: Registry, actor: str | None, project: str | None) -> Output:
+def inbox(registry: Registry, actor: str | None, project: str | None, of: str | None) -> Output:
     """Show what waits for a person's decision, in every project."""
     whose = registry.acting_as(actor) if actor is not None else registry
-    items = whose.approval.inbox(project=project)
+    items = whose.approval.inbox(project=project or of)
     empty = f"Nothing waits for {whose.actor.id}."
     default = registry.configuration.project
     return Output(items, lambda: "\n".join(_waiting(one, default) for one in items) or empty)
@@ -314,11 +315,7 @@ def _signature(
     key: str | None,
     file: str | None,
 ) -> str | None:
-    """The signature to record, if any: made now, or read from a file. Raises `InputError`."""
-    if key is not None and file is not None:
-        raise InputError(
-            "--sign and --signature exclude each other", slug="bad-choice", hint="Give one of them."
-        )
+    """The signature to record, if any: made now, or read from a file."""
     if key is not None:
         return registry.approval.sign(phase, key, decision=decision, reason=reason, model=model)
     return None if file is None else read_text(Path(file))

@@ -90,11 +90,14 @@ def show(registry: Registry, incident: str) -> Output:
 
 @group.command()
 @click.argument("incident", metavar="ID")
-@click.option("--note", required=True, help="What was done about it.")
+@click.option("--reason", help="What was done about it, or why nothing is to be. Required.")
+@click.option("--note", hidden=True, help="The older name of --reason.")
 @command(acts=True)
-def resolve(registry: Registry, incident: str, note: str) -> Output:
+def resolve(registry: Registry, incident: str, reason: str | None, note: str | None) -> Output:
     """Close incident ID."""
-    one = registry.incident.resolve(incident, note=note)
+    if reason is None and note is None:
+        raise click.UsageError("Missing option '--reason'.")
+    one = registry.incident.resolve(incident, reason=reason or "", note=note or "")
     return Output(one, f"{one.id} is resolved.")
 
 

@@ -11,6 +11,7 @@ from crisplens.cli.files import read_text
 from crisplens.cli.options import command
 from crisplens.cli.output import Output
 from crisplens.cli.text import day
+from crisplens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -60,7 +61,15 @@ def trust(registry: Registry, key: str, owner: str | None) -> Output:
     KEY is an OpenSSH public key (Ed25519) or its .pub file, with --for; or another log key (NAME+HASH+KEY). The
     log's signing key endorses it.
     """
-    trusted = registry.key.trust(_text_of(key), owner=owner)
+    text = _text_of(key)
+    # A log's key is one word, and its name is the owner; an SSH key is several.
+    if owner is not None and len(text.split()) == 1 and "+" in text:
+        raise InputError(
+            "--for does nothing with the key of a log, which names its log itself",
+            slug="bad-choice",
+            hint="Leave --for out, or give an SSH key.",
+        )
+    trusted = registry.key.trust(text, owner=owner)
     return Output(trusted, f"{trusted.id} of {trusted.owner} is trusted from event {trusted.seq} on.")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crisplens.cli.options import command, many
+from crisplens.cli.options import command, many, only_given
 from crisplens.cli.output import Output
 from crisplens.cli.parsing import pairs
 from crisplens.core.text import count
@@ -18,6 +18,7 @@ from crisplens.core.text import count
 if TYPE_CHECKING:
     from crisplens.api import Registry
     from crisplens.monitors.performance.plans import Plan
+    from crisplens.monitors.queries import Monitor
 
 _Setting = tuple[str, type, Any, str | None, str]
 
@@ -152,18 +153,23 @@ def add(
         name,
         **_per_column(thresholds, methods, weights),
         segments=_segments(segments),
-        **given,
+        **only_given(given),
     )
     compared = f"{count(monitor.reference.rows, 'row')} of {monitor.reference.location}"
     pushed = monitor.current == "push:"
     text = (
         f"Monitor {monitor.name} compares {'what is pushed' if pushed else monitor.current} with {compared}."
     )
+    settings = monitor.settings
     for column in registry.monitor.keys(name):
+        by_score = settings.drift_share is not None or column in settings.thresholds
+        # Weights do nothing where scores decide.
+        other = f"crisplens monitor change {name} --weight {column}=0 --reason 'a key'"
         text += (
             f"\n{column} is another number in every row: a key, or what only grows, always drifts. "
-            f"Unless it is meant: crisplens monitor change {name} --weight {column}=0 --reason 'a key'"
+            f"Unless it is meant: {'name the others with --column' if by_score else other}"
         )
+    text += _about_time_column(registry, monitor)
     how = f"push {name} FILE" if pushed else f"run {'--due' if monitor.schedule else name}"
     return Output(monitor, f"{text}\nNext: crisplens monitor {how}")
 
@@ -196,12 +202,22 @@ def add_performance(
         name,
         thresholds=_numbers("--threshold", thresholds, example="roc_auc=0.8", form="METRIC=NUMBER"),
         segments=_segments(segments),
-        **given,
+        **{"task": given["task"]} | only_given(given),
     )
     how = "--due" if monitor.schedule else monitor.name
     compared = count(monitor.reference.rows, "labelled row")
     text = f"Monitor {monitor.name} judges {_judged(monitor.plan)} of {monitor.model} against {compared}."
+    text += _about_time_column(registry, monitor)
     return Output(monitor, f"{text}\nNext: crisplens monitor run {how}")
+
+
+def _about_time_column(registry: Registry, monitor: Monitor) -> str:
+    """A line for a time column that only windows to come can have, so far as can be known now."""
+    near = registry.monitor.near_time_column(monitor.name)
+    if near is None:
+        return ""
+    said = f"\nThe reference has no column {monitor.time_column}: windows are to have it."
+    return f"{said} The nearest that it has is {near}." if near else said
 
 
 def _judged(plan: Plan | None) -> str:
@@ -251,7 +267,7 @@ _SCHEDULE = _WINDOWS[-2:]
 @command(acts=True)
 def add_variants(registry: Registry, name: str, lower_is_better: bool, **given: Any) -> Output:
     """Compare as NAME two variants of a model, by all rows so far, as often as you look."""
-    monitor = registry.monitor.add_variants(name, higher_is_better=not lower_is_better, **given)
+    monitor = registry.monitor.add_variants(name, higher_is_better=not lower_is_better, **only_given(given))
     text = f"Monitor {name} compares {given['challenger']} with {given['champion']} by {given['outcome']}."
     return Output(monitor, f"{text}\nNext: crisplens monitor run {'--due' if monitor.schedule else name}")
 
@@ -267,7 +283,7 @@ def add_variants(registry: Registry, name: str, lower_is_better: bool, **given: 
 @command(acts=True)
 def add_kpi(registry: Registry, name: str, **given: Any) -> Output:
     """Hold as NAME what is observed of a KPI against its target."""
-    monitor = registry.monitor.add_kpi(name, **given)
+    monitor = registry.monitor.add_kpi(name, **only_given(given))
     text = f"Monitor {name} holds {monitor.current} against the target."
     return Output(monitor, f"{text}\nNext: crisplens monitor run {'--due' if monitor.schedule else name}")
 

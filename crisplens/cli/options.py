@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from crisplens.cli.output import Output, show
+from crisplens.cli.together import check_together
 from crisplens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def showing(function: Function, *, as_json: bool = True) -> Function:
     def run(*args: Any, debug: bool, **given: Any) -> None:
         wants_json = given.pop("as_json") if as_json else False
         _refuse_empty_options(click.get_current_context())
+        check_together(click.get_current_context())
         result = function(*args, **given)
         if isinstance(result, Output):
             show(result, as_json=wants_json)
@@ -130,6 +133,16 @@ def _refuse_empty_options(context: click.Context) -> None:
         if isinstance(value, str) and not value.strip():
             hint = "Give it a value, or leave it out."
             raise InputError(f"{option.opts[0]} is empty", slug="empty-text", hint=hint)
+
+
+def only_given(values: dict[str, Any]) -> dict[str, Any]:
+    """Those of a command's values that stand on the command line; the others have the defaults that it shows."""
+    context = click.get_current_context()
+    return {
+        name: value
+        for name, value in values.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
 
 
 def refuse_past(registry: Registry, option: str, why: str) -> None:

@@ -9,7 +9,7 @@ import click
 from crisplens.cli.options import command, directory_option, open_registry, registry_option, showing
 from crisplens.cli.output import Output, mark
 from crisplens.cli.text import day
-from crisplens.core.errors import InputError, RegistryError
+from crisplens.core.errors import RegistryError
 from crisplens.core.text import count
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ def show(registry: Registry, name: str | None, as_yaml: bool) -> Output:
     policy = registry.policy.show(name)
     if not as_yaml:
         return Output(policy, lambda: _text(policy))
-    if click.get_current_context().params.get("as_json"):
-        raise InputError("--yaml and --json exclude each other", slug="bad-choice", hint="Give one of them.")
     return Output(policy, lambda: registry.policy.to_yaml(policy).rstrip())
 
 

@@ -9,7 +9,6 @@ import click
 from crisplens.cli.options import command, many
 from crisplens.cli.output import Output
 from crisplens.cli.text import day
-from crisplens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
@@ -88,10 +87,6 @@ def update(
     no_controls: bool,
 ) -> Output:
     """Change what is given about open risk ID; the rest stays."""
-    if controls and no_controls:
-        raise InputError(
-            "--control and --no-controls exclude each other", slug="bad-choice", hint="Give one of them."
-        )
     updated = registry.risk.update(
         risk,
         title=title,

@@ -10,10 +10,13 @@ import click
 from crisplens.cli.options import command
 from crisplens.cli.output import Output
 from crisplens.cli.text import day
+from crisplens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisplens.api import Registry
 
+# What is exported there names a container image.
+IMAGED = "kubernetes"
 NONE_YET = "No monitor has a schedule: crisplens monitor change NAME --schedule '0 6 * * *' --reason WHY"
 
 
@@ -42,6 +45,12 @@ def list_(registry: Registry) -> Output:
 @command()
 def export(registry: Registry, monitor: str, target: str, image: str, output: str | None) -> Output:
     """Write what makes another scheduler run MONITOR when it is due."""
+    if image and target != IMAGED:
+        raise InputError(
+            f"--image does nothing with --to {target[:60]}",
+            slug="bad-choice",
+            hint=f"It is for --to {IMAGED}. Leave it out.",
+        )
     files = registry.schedule.export(monitor, to=target, image=image)
     if output is None:
         return Output(files, "\n".join(text.rstrip("\n") for text in files.values()))

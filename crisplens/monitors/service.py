@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from crisplens.core.clock import parse_time, to_text
+from crisplens.core.decoding import decode_json
 from crisplens.core.errors import InputError
 from crisplens.core.text import check_text
 from crisplens.core.work import UnitOfWork
@@ -17,9 +19,12 @@ from crisplens.monitors.adding import (
     Running,
     begin,
     check_new,
+    check_time_column,
+    check_zone,
     keep_reference,
     measure_reference_of,
     plan_running,
+    profiled_columns,
     reference_window,
 )
 from crisplens.monitors.engines.by_name import DEFAULT_ENGINE, PUSHED_DOWN, get_engine, reads_reference_rows
@@ -30,6 +35,7 @@ from crisplens.monitors.events import (
     MonitorRetired,
     MonitorUnmuted,
 )
+from crisplens.monitors.idle import OF_PERFORMANCE, refuse_idle, refuse_idle_of_plan
 from crisplens.monitors.kept_profiles import read_profile
 from crisplens.monitors.model import CheckSettings, Profile
 from crisplens.monitors.moving import check_moving
@@ -37,7 +43,6 @@ from crisplens.monitors.performance.plans import (
     PERFORMANCE_MEDIA_TYPE,
     PerformanceBaseline,
     PerformancePlan,
-    Plan,
     check_borne,
     check_limits,
 )
@@ -68,8 +73,8 @@ def add_monitor(
     methods: Mapping[str, str] | None = None,
     drift_share: float | None = None,
     minimum_rows: int = 30,
-    tolerance: float = 0.1,
-    level: float = 0.05,
+    tolerance: float | None = None,
+    level: float | None = None,
     weights: Mapping[str, float] | None = None,
     persistence: str | None = None,
     reference_also: str | None = None,
@@ -87,21 +92,21 @@ def add_monitor(
     cool_down: int = 0,
     owner: str = "",
     escalate_to: str = "",
-    escalate_after: int = 24,
+    escalate_after: int | None = None,
 ) -> Monitor:
     """Watch a model's data: profile the reference once and keep the profile as evidence.
 
     `reference` and `current` are paths or globs of CSV or Parquet files. No `columns` means all of the reference's;
     `thresholds` and `methods` override the defaults per column; `CheckSettings` says when a window drifts, and
-    `Response` what follows (times in hours). `persistence` is `K/N` windows, 2/3 unless given where windows come one
-    after another. What drifts is excused where earlier windows that were accepted drift alike, if `reference_also`
-    names some, such as `seasonal 4 of 7d`; `exact` scores come from every value. `segments` are columns, or several of
-    them together, by whose values rows are compared apart, too. `constraints` is a file of quality constraints, or
-    `suggest` for those of the reference. `window` and its step are as `parse_window_rule` reads them, over
-    `time_column`, whose rows may come as late as `lateness`; `schedule` is a cron expression or `every 6h`. `zone` is
-    that of both.
+    `Response` what follows (times in hours), and both what holds where None is given. `persistence` is `K/N` windows,
+    2/3 unless given where windows come one after another. What drifts is excused where earlier windows that were
+    accepted drift alike, if `reference_also` names some, such as `seasonal 4 of 7d`; `exact` scores come from every
+    value. `segments` are columns, or several of them together, by whose values rows are compared apart, too.
+    `constraints` is a file of quality constraints, or `suggest` for those of the reference. `window` and its step are
+    as `parse_window_rule` reads them, over `time_column`, whose rows may come as late as `lateness`; `schedule` is a
+    cron expression or `every 6h`. `zone` is that of both.
     Raises `InputError` for data that cannot be read, unknown columns, models, methods or engines, a setting out of its
-    range, or a name that is taken.
+    range or that does nothing beside another, or a name that is taken.
     """
     for location in (os.fspath(reference), current):
         check_location(location)
@@ -133,6 +138,7 @@ def add_monitor(
     _check_pushed(current, engine, settings)
     # Reading comes before the first statement, so that no other writer waits for it.
     looked_at, profile = _profile_reference(os.fspath(reference), settings, get_engine(engine))
+    check_time_column(time_column, profiled_columns(profile), current)
     check_new(work, name, model)
     kept = keep_reference(work, name, msgspec.json.encode(profile), PROFILE_MEDIA_TYPE)
     return begin(
@@ -178,38 +184,41 @@ def change_monitor(
 ) -> Monitor:
     """Let a monitor decide, or be run, differently from now on; what is not given stays as it is.
 
-    A `schedule` of `never` ends it; a `zone` alone is that of the schedule from now on. The reference, its columns
+    A `schedule` of `never` ends it; a `zone` alone is that of the schedule from now on. What does nothing for the
+    monitor is refused. The reference, its columns
     and the windows stay: what they are is what earlier checks were compared by, so others need a monitor of their own.
     Raises `InputError` as `add_monitor`, and when nothing would change or the monitor is retired.
     """
     monitor = _in_use(work, name)
     check_location(current or monitor.current)
+    asked: dict[str, Any] = {
+        "thresholds": thresholds,
+        "methods": methods,
+        "drift_share": drift_share,
+        "minimum_rows": minimum_rows,
+        "tolerance": tolerance,
+        "level": level,
+        "weights": weights,
+        "persistence": persistence,
+        "reference_also": reference_also,
+        "exact": exact,
+    }
+    if monitor.plan is not None:
+        others = {"current": current, "engine": engine, "constraints": constraints}
+        refuse_idle_of_plan(asked | others, monitor.plan)
     if isinstance(monitor.plan, PerformancePlan) and tolerance is not None:
         check_borne(tolerance)
-    settings = options.changed(
-        monitor.settings,
-        thresholds=thresholds,
-        methods=methods,
-        drift_share=drift_share,
-        minimum_rows=minimum_rows,
-        tolerance=tolerance,
-        level=level,
-        weights=weights,
-        persistence=persistence,
-        reference_also=reference_also,
-        exact=exact,
-    )
+    settings = options.changed(monitor.settings, **asked)
     if settings.also is not None:
         check_moving(settings.also, monitor.windows, settings)
-    given = {
-        "trigger": trigger,
-        "cool_down": cool_down,
-        "owner": owner,
-        "escalate_to": escalate_to,
-        "escalate_after": escalate_after,
-    }
-    known = msgspec.structs.asdict(monitor.response)
-    response = options.check_response(**{**known, **{k: v for k, v in given.items() if v is not None}})
+    response = options.changed_response(
+        monitor.response,
+        trigger=trigger,
+        cool_down=cool_down,
+        owner=owner,
+        escalate_to=escalate_to,
+        escalate_after=escalate_after,
+    )
     if current is not None and is_pushed(current) != is_pushed(monitor.current):
         raise InputError(
             f"{name} cannot change between rows that are pushed and data that is read",
@@ -218,14 +227,16 @@ def change_monitor(
         )
     _check_pushed(current or monitor.current, engine or monitor.engine, settings)
     planned = _planned_anew(monitor.schedule, schedule, zone)
+    check_zone(zone, planned)
     held_to = None
     if monitor.plan is not None:
-        _check_plan_settings(monitor.plan, settings, engine=engine, constraints=constraints)
         if isinstance(monitor.plan, PerformancePlan):
             from crisplens.monitors.performance.judging import check_room
 
+            check_limits(monitor.plan, settings.thresholds)
+            refuse_idle({"tolerance": tolerance}, OF_PERFORMANCE, (monitor.plan, settings))
             kept = work.evidence.read(monitor.reference_profile)
-            check_room(monitor.plan, settings, msgspec.json.decode(kept, type=PerformanceBaseline))
+            check_room(monitor.plan, settings, decode_json(kept, PerformanceBaseline))
     else:
         profile = read_profile(work.evidence, monitor.reference_profile)
         watched = get_engine(engine or monitor.engine).check_settings(profile, settings)
@@ -381,25 +392,6 @@ def _keep_constraints(
     from crisplens.monitors.constraints import keep_constraints, load_constraints
 
     return keep_constraints(work, name, load_constraints(given, reference))
-
-
-def _check_plan_settings(
-    plan: Plan,
-    settings: CheckSettings,
-    *,
-    engine: str | None,
-    constraints: str | os.PathLike[str] | None,
-) -> None:
-    if settings.methods or settings.weights or settings.drift_share is not None or engine or constraints:
-        raise InputError(
-            "methods, weights, drift shares, engines and constraints are for monitors of drift",
-            slug="bad-setting",
-            hint="Performance is judged by --threshold METRIC=NUMBER, --tolerance and --level.",
-        )
-    if isinstance(plan, PerformancePlan):
-        check_limits(plan, settings.thresholds)
-    elif settings.thresholds:
-        raise InputError("only drift and performance have thresholds", slug="bad-setting")
 
 
 def _profile_reference(location: str, settings: CheckSettings, engine: Engine) -> tuple[Window, Profile]:

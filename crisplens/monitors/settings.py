@@ -10,22 +10,29 @@ import msgspec
 
 from crisplens.core.decimals import check_number
 from crisplens.core.errors import InputError
-from crisplens.core.names import unknown_name
+from crisplens.core.names import nearest, unknown_name
 from crisplens.core.text import check_text
-from crisplens.monitors.effects import check_tolerance
+from crisplens.monitors.effects import TOLERANCE, check_tolerance
 from crisplens.monitors.features import classified, resolved
+from crisplens.monitors.idle import BESIDE_OTHERS, OF_RESPONSE, option_of, refuse_idle
 from crisplens.monitors.incidents.model import Response, TriggerPolicy
 from crisplens.monitors.model import CheckSettings, OtherProfile, Profile
-from crisplens.monitors.moving import moving_text, parse_moving
-from crisplens.monitors.scores import METHODS
+from crisplens.monitors.moving import parse_moving
+from crisplens.monitors.scores import METHODS, default_method
 from crisplens.monitors.segments import check_segments
 
 # Of windows that come one after another, two of three must drift; a window that comes alone decides alone.
 PERSISTENCE_OF_WINDOWS = (2, 3)
+LEVEL = 0.05
+ESCALATE_AFTER = 24
 MOST_WINDOWS = 100
 MOST_HOURS = 24 * 366
 MOST_WEIGHT = 1000
 MOST_MINIMUM_ROWS = 1_000_000_000
+# What is said of single columns.
+_PER_COLUMN = ("thresholds", "methods", "weights")
+# Fields of the settings that one option gives under another name.
+_FIELDS = {"persistence": ("needed", "of"), "reference_also": ("also",)}
 _PERSISTENCE = re.compile(r"([1-9][0-9]{0,2})/([1-9][0-9]{0,2})")
 
 
@@ -36,8 +43,8 @@ def check_settings(
     methods: Mapping[str, str] | None = None,
     drift_share: float | None = None,
     minimum_rows: int = 30,
-    tolerance: float = 0.1,
-    level: float = 0.05,
+    tolerance: float | None = None,
+    level: float | None = None,
     weights: Mapping[str, float] | None = None,
     persistence: str | None = None,
     comes_alone: bool = True,
@@ -47,8 +54,8 @@ def check_settings(
 ) -> CheckSettings:
     """Settings in their range. `persistence` is `K/N`; `comes_alone` says that no further window follows.
 
-    Raises `InputError` naming the one that is out of its range; whether columns and methods are known is the
-    engine's to say.
+    Without a `tolerance` it is 0.1, without a `level` 0.05. Raises `InputError` naming the one that is out of its
+    range or does nothing beside another; whether columns and methods are known is the engine's to say.
     """
     needed, of = _persistence(persistence, comes_alone=comes_alone)
     found = CheckSettings(
@@ -57,8 +64,8 @@ def check_settings(
         methods=dict(methods or {}),
         drift_share=None if drift_share is None else check_number("the drift share", drift_share),
         minimum_rows=minimum_rows,
-        tolerance=check_number("the tolerance", tolerance),
-        level=check_number("the level", level),
+        tolerance=TOLERANCE if tolerance is None else check_number("the tolerance", tolerance),
+        level=LEVEL if level is None else check_number("the level", level),
         weights=_numbers("weight", weights),
         needed=needed,
         of=of,
@@ -67,6 +74,8 @@ def check_settings(
         also=parse_moving(reference_also) if reference_also else None,
     )
     _check_ranges(found)
+    given = {"tolerance": tolerance, "level": level}
+    _refuse_idle(given | {"thresholds": thresholds, "methods": methods, "weights": weights}, found)
     return found
 
 
@@ -85,8 +94,11 @@ def check_fits(reference: Profile, watched: Collection[str], settings: CheckSett
             slug="no-comparison",
             hint="Give a reference with more rows, or watch other columns; --minimum-rows says how many are enough.",
         )
+    profiled = {one.name: one for one in reference.columns if not isinstance(one, OtherProfile)}
     for name, threshold in known.thresholds.items():
-        method = METHODS.get(known.methods.get(name, ""))
+        # Whatever windows hold, the default is a p-value for a small reference and a distance for others.
+        default = default_method(profiled[name], None) if name in profiled else ""
+        method = METHODS.get(known.methods.get(name, default))
         if method is not None and method.p_value and threshold > 1:
             raise _out_of_range(
                 f"the threshold {threshold:g} of {name!r} is no p-value, which {method.name} gives"
@@ -105,9 +117,27 @@ def check_response(
     cool_down: int = 0,
     owner: str = "",
     escalate_to: str = "",
-    escalate_after: int = 24,
+    escalate_after: int | None = None,
 ) -> Response:
-    """What follows an alarm; times are hours. Raises `InputError` naming what is out of its range."""
+    """What follows an alarm; times are hours, without `escalate_after` 24.
+
+    Raises `InputError` naming what is out of its range or does nothing beside another.
+    """
+    after = ESCALATE_AFTER if escalate_after is None else escalate_after
+    found = _response(trigger, cool_down, owner, escalate_to, after)
+    refuse_idle({"cool_down": cool_down or None, "escalate_after": escalate_after}, OF_RESPONSE, found)
+    return found
+
+
+def changed_response(response: Response, **given: Any) -> Response:
+    """This response with what is given (not None) instead; raises `InputError` as `check_response`."""
+    said = {name: value for name, value in given.items() if value is not None}
+    found = _response(**(msgspec.structs.asdict(response) | said))
+    refuse_idle(said | {"cool_down": said.get("cool_down") or None}, OF_RESPONSE, found)
+    return found
+
+
+def _response(trigger: str, cool_down: int, owner: str, escalate_to: str, escalate_after: int) -> Response:
     policies = [str(one) for one in TriggerPolicy]
     if trigger not in policies:
         raise unknown_name("trigger policy", trigger, policies)
@@ -125,13 +155,36 @@ def check_response(
     )
 
 
-def changed(settings: CheckSettings, **given: object) -> CheckSettings:
+def changed(settings: CheckSettings, **given: Any) -> CheckSettings:
     """These settings with those that are given (not None) instead; raises `InputError` as `check_settings`."""
-    kept: dict[str, Any] = msgspec.structs.asdict(settings)
-    also = kept.pop("also")
-    kept["reference_also"] = moving_text(also) if also else None
-    kept["persistence"] = f"{kept.pop('needed')}/{kept.pop('of')}"
-    return check_settings(**kept | {name: value for name, value in given.items() if value is not None})
+    said = {name: value for name, value in given.items() if value is not None}
+    fresh = check_settings(**said)
+    fields = (field for name in said for field in _FIELDS.get(name, (name,)))
+    found = msgspec.structs.replace(settings, **{field: getattr(fresh, field) for field in fields})
+    _refuse_idle(said, found)
+    return found
+
+
+def _refuse_idle(given: Mapping[str, object], settings: CheckSettings) -> None:
+    refuse_idle(given, BESIDE_OTHERS, settings)
+    watched = {*settings.columns, *(name for one in settings.segments for name in one)}
+    for option in (one for one in _PER_COLUMN if settings.columns and given.get(one)):
+        for name in getattr(settings, option):
+            # A feature or segment of a column is called such as `text (length)`.
+            if name not in watched and not name.startswith(tuple(f"{one} (" for one in watched)):
+                close = nearest(name, watched)
+                raise InputError(
+                    f"{option_of(option)} names {name!r}, which is not among those of --column",
+                    slug="unknown-name",
+                    hint=f"Did you mean {' or '.join(close)}?" if close else "Watch it too, or leave it out.",
+                )
+    both = sorted(settings.weights.keys() & settings.thresholds.keys())
+    if both and given.get("weights") and settings.drift_share is None:
+        raise InputError(
+            f"--weight does nothing for {', '.join(both[:5])}, beside --threshold",
+            slug="bad-setting",
+            hint="A column with a threshold drifts by its score, whatever its weight. Leave one of the two out.",
+        )
 
 
 def _numbers(kind: str, given: Mapping[str, float] | None) -> dict[str, float]:

@@ -164,7 +164,7 @@ def test_a_monitors_settings_are_read_back(run: Run) -> None:
     line = (
         f"{DAILY} --column age --column plan --segment plan --method age=psi --threshold age=0.2 --weight plan=2 "
         "--window day --time-column at --zone Europe/Berlin --lateness 2h --schedule '0 6 * * *' "
-        "--trigger ask --cool-down 1 --owner bo@example.org --escalate-to cy@example.org --constraints suggest "
+        "--cool-down 1 --owner bo@example.org --escalate-to cy@example.org --constraints suggest "
         "--reference-also 'rolling 14'"
     )
     tell(run, line, "monitor change daily --tolerance 0.3 --reason 'shifts are borne'")
@@ -189,7 +189,7 @@ def test_a_monitors_settings_are_read_back(run: Run) -> None:
         "Windows": "day, Europe/Berlin, complete 2h after the end",
         "Time column": "at",
         "Schedule": "0 6 * * * (Europe/Berlin)",
-        "Trigger": "ask: a person decides whether to retrain",
+        "Trigger": "automatic: an alarm raises a retraining trigger",
         "Cool-down": "1 hour",
         "Owner": "bo@example.org",
         "Handed up": "to cy@example.org after 24 hours",
@@ -444,3 +444,13 @@ def test_constraints_come_from_data_and_go_to_model_monitor_and_back(run: Run) -
     refuse(run, "constraint import nowhere.json", "nowhere.json")
     refuse(run, "constraint suggest nowhere.csv", "nowhere.csv")
     refuse(run, "constraint export train.csv", "train.csv")
+
+
+def test_checks_are_shown_though_nobody_could_be_told_of_them(run: Run) -> None:
+    Path("live/week.csv").write_text(Path("train.csv").read_text())
+    tell(run, f"{DAILY} --window file")
+    with Path("crisplens.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[notifications.ops]\nkind = "pigeon"\n')
+    done = run("monitor", "run", "daily", "--due")
+    assert (done.code, "check-2 of daily" in done.out, "pigeon" in done.err) == (3, True, True), done
+    assert "Nothing was changed" not in done.err

@@ -92,6 +92,8 @@ def test_what_follows_an_alarm_is_checked() -> None:
         ({"weights": {"x": 0, "y": 0}}, "bad-setting", "weight 0"),
         ({"columns": ["x"], "weights": {"x": 0}}, "bad-setting", "weight 0"),
         ({"methods": {"x": "ks"}, "thresholds": {"x": 5}}, "bad-setting", "threshold 5 of 'x'"),
+        # For a reference of 100 rows the default is a p-value, too.
+        ({"thresholds": {"x": 5}}, "bad-setting", "threshold 5 of 'x'"),
     ],
 )
 def test_settings_by_which_nothing_would_ever_drift_are_refused(
@@ -108,9 +110,10 @@ def test_settings_by_which_nothing_would_ever_drift_are_refused(
     "given",
     [
         {"weights": {"x": 0}},
-        {"weights": {"x": 0, "y": 0}, "thresholds": {"x": 0.2}},
-        {"weights": {"x": 0, "y": 0}, "drift_share": 0.5},
+        {"weights": {"y": 0}, "thresholds": {"x": 0.2}},
+        {"drift_share": 0.5},
         {"methods": {"x": "psi"}, "thresholds": {"x": 5}},
+        {"thresholds": {"x": 1}},
     ],
 )
 def test_settings_by_which_something_may_drift_fit(given: dict[str, Any]) -> None:

@@ -139,11 +139,16 @@ def link_incident(work: UnitOfWork, id: str, target: str, *, note: str = "") -> 
     return get_incident(work.session, work.project, id)
 
 
-def resolve_incident(work: UnitOfWork, id: str, *, note: str) -> Incident:
-    """Close an incident with what was done about it.
+def resolve_incident(work: UnitOfWork, id: str, *, reason: str = "", note: str = "") -> Incident:
+    """Close an incident with what was done about it: the `reason`; `note` is an older name for the same.
 
-    Raises `InputError` when it is unknown or closed, `Refused` while a trigger that it raised is open.
+    Raises `InputError` when it is unknown or closed, or both or neither are given; `Refused` while a trigger that it
+    raised is open.
     """
+    if reason and note:
+        raise InputError(
+            "--reason and --note exclude each other", slug="bad-choice", hint="They are one: give the reason."
+        )
     incident = get_incident(work.session, work.project, id)
     _check_open("incident", incident)
     for trigger in triggers_of(work.session, work.project, incident.model):
@@ -153,7 +158,8 @@ def resolve_incident(work: UnitOfWork, id: str, *, note: str) -> Incident:
                 slug="trigger-open",
                 hint=f"Resolve it (`crisplens trigger resolve {trigger.id} --model {trigger.model}@N`) or dismiss it.",
             )
-    append(work, IncidentResolved(id=id, note=check_text("the note", note)))
+    said = check_text("the note", note) if note else check_text("the reason", reason)
+    append(work, IncidentResolved(id=id, note=said))
     return get_incident(work.session, work.project, id)
 
 

@@ -12,12 +12,16 @@ from crisplens.core.work import UnitOfWork
 from crisplens.monitors import settings as options
 from crisplens.monitors.adding import (
     begin,
+    check_columns,
     check_new,
+    check_time_column,
+    column_names,
     keep_reference,
     measure_reference_of,
     plan_running,
     whole_running,
 )
+from crisplens.monitors.idle import OF_PERFORMANCE, refuse_idle
 from crisplens.monitors.performance.plans import (
     PERFORMANCE_MEDIA_TYPE,
     KpiPlan,
@@ -28,6 +32,11 @@ from crisplens.monitors.performance.plans import (
 from crisplens.monitors.queries import Monitor
 from crisplens.monitors.streaming.model import is_pushed
 from crisplens.registry.data.locations import check_location
+
+TOLERANCE = 0.05
+CUT = 0.5
+COVERAGE = 0.95
+LABELS_WITHIN = "30d"
 
 
 def add_performance_monitor(
@@ -42,17 +51,17 @@ def add_performance_monitor(
     score: str | None = None,
     predicted: str | None = None,
     positive: str | None = None,
-    cut: float = 0.5,
+    cut: float | None = None,
     metrics: Sequence[str] = (),
     thresholds: Mapping[str, float] | None = None,
-    tolerance: float = 0.05,
+    tolerance: float | None = None,
     level: float = 0.05,
     minimum_rows: int = 100,
     persistence: str | None = None,
     labels: str = "",
     key: Sequence[str] = (),
-    coverage: float = 0.95,
-    labels_within: str = "30d",
+    coverage: float | None = None,
+    labels_within: str | None = None,
     segments: Sequence[Sequence[str]] = (),
     groups: Sequence[str] = (),
     estimated: bool = False,
@@ -67,24 +76,26 @@ def add_performance_monitor(
     cool_down: int = 0,
     owner: str = "",
     escalate_to: str = "",
-    escalate_after: int = 24,
+    escalate_after: int | None = None,
 ) -> Monitor:
     """Watch how well a model does: measured with labels, which may come late, or estimated without them.
 
     `reference` holds labelled predictions. A window is degraded when a metric's whole interval is beyond its limit:
     the one in `thresholds`, else that of the reference worsened by `tolerance`, a share of it. `PerformancePlan` says
     what is measured; `task` is binary, multiclass or regression, and a `score` of at least `cut` is positive unless
-    `predicted` names the classes. The rest is as in `add_monitor`, and so is what is raised.
+    `predicted` names the classes. Where None is given, the `tolerance` is 0.05, the `cut` 0.5, the `coverage` 0.95 and
+    `labels_within` 30d. The rest is as in `add_monitor`, and so is what is raised.
     """
     from crisplens.monitors.performance.judging import check_room
 
     for location in (os.fspath(reference), current, labels):
         check_location(location)
     run = plan_running(window, window_every, time_column, lateness, schedule, zone)
-    check_borne(tolerance)
+    borne = TOLERANCE if tolerance is None else tolerance
+    check_borne(borne)
     settings = options.check_settings(
         thresholds=thresholds,
-        tolerance=tolerance,
+        tolerance=borne,
         level=level,
         minimum_rows=minimum_rows,
         persistence=persistence,
@@ -100,18 +111,26 @@ def add_performance_monitor(
         score=score,
         predicted=predicted,
         positive=positive,
-        cut=cut,
+        cut=CUT if cut is None else cut,
         judged=metrics,
         limits=settings.thresholds,
         labels=labels,
         key=key,
-        coverage=coverage,
-        labels_within=labels_within,
+        coverage=COVERAGE if coverage is None else coverage,
+        labels_within=labels_within or LABELS_WITHIN,
         segments=segments,
         groups=groups,
         estimated=estimated,
         estimate_by=estimate_by,
     )
+    asked = {
+        "coverage": coverage,
+        "labels_within": labels_within,
+        "cut": cut,
+        "groups": groups,
+        "tolerance": tolerance,
+    }
+    refuse_idle(asked, OF_PERFORMANCE, (plan, settings))
     response = options.check_response(
         trigger=trigger,
         cool_down=cool_down,
@@ -121,6 +140,11 @@ def add_performance_monitor(
     )
     looked_at, baseline = measure_reference_of(os.fspath(reference), plan)
     check_room(plan, settings, baseline)
+    if time_column:
+        check_time_column(time_column, column_names(os.fspath(reference)), current)
+    if key:
+        check_columns(key, "the current data", column_names(current))
+        check_columns(key, "the labels", column_names(labels))
     check_new(work, name, model)
     kept = keep_reference(work, name, msgspec.json.encode(baseline), PERFORMANCE_MEDIA_TYPE)
     return begin(
@@ -158,12 +182,13 @@ def add_variants_monitor(
     trigger: str = "never",
     owner: str = "",
     escalate_to: str = "",
-    escalate_after: int = 24,
+    escalate_after: int | None = None,
 ) -> Monitor:
     """Compare two variants of a model by all rows so far, at every look, however many there are.
 
     `VariantPlan` and `VariantSettings` say how; the chance that equal variants are ever said to differ is `level`. A
-    challenger that does worse is an alarm. Raises `InputError` for settings out of range, and as `add_monitor`.
+    challenger that does worse is an alarm. Raises `InputError` for settings out of range, a column that the data has
+    not, where it can be read already, and as `add_monitor`.
     """
     from crisplens.monitors.performance.variants import VariantSettings, check_variant_settings
 
@@ -191,8 +216,9 @@ def add_variants_monitor(
     response = options.check_response(
         trigger=trigger, owner=owner, escalate_to=escalate_to, escalate_after=escalate_after
     )
-    check_new(work, name, model)
     run = whole_running(schedule, zone)
+    check_columns((variant, outcome), "the current data", column_names(current))
+    check_new(work, name, model)
     return begin(
         work, name, model=model, current=current, run=run, settings=settings, response=response, plan=plan
     )
@@ -211,7 +237,7 @@ def add_kpi_monitor(
     cool_down: int = 0,
     owner: str = "",
     escalate_to: str = "",
-    escalate_after: int = 24,
+    escalate_after: int | None = None,
 ) -> Monitor:
     """Hold what is observed of a KPI against its target; missed in K/N of the newest (`persistence`), it is an alarm.
 

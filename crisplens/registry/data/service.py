@@ -76,7 +76,7 @@ def add_data(
     `source` names where it comes from (a new one is recorded with `owner`), `derived_from` the dataset
     versions it was made of, `run` the run that made it. The version is the next one unless given.
     Raises `InputError` for content that cannot be read, a location with a password or key in it, names that nothing
-    has, or a version that exists.
+    has, a version that exists, or a source that somebody else owns.
     """
     check_location(os.fspath(location))
     # Reading comes before the first statement, so that no other writer waits for it.
@@ -94,8 +94,16 @@ def add_data(
         newest=newest_dataset_version(work.session, work.project, name),
         exists=lambda number: _exists(work, VersionRef(name, number)),
     )
-    if source is not None and find_data_source(work.session, work.project, source) is None:
-        set_data_source(work, source, owner=owner)
+    if source is not None:
+        known = find_data_source(work.session, work.project, source)
+        if known is None:
+            set_data_source(work, source, owner=owner)
+        elif owner not in (None, known.owner):
+            raise InputError(
+                f"the data source {source} belongs to {known.owner}, and not to {owner}",
+                slug="bad-choice",
+                hint=f"Leave --owner out, or say who has it now: crisplens source set {source} --owner {owner}",
+            )
     event = DatasetVersionAdded(
         dataset=name,
         version=version,

@@ -9,6 +9,7 @@ import pytest
 
 from crisplens.api import Registry
 from crisplens.core.canonical import digest_bytes, digest_json
+from crisplens.core.errors import InputError
 from crisplens.registry.data.content import read_content
 from crisplens.registry.model import VersionRef
 from tests.conftest import ANA, BO, Files, assert_refused
@@ -40,7 +41,10 @@ def test_versions_count_on_and_can_be_named(registry: Registry, files: Files) ->
 def test_a_known_source_is_not_described_again(registry: Registry, files: Files) -> None:
     described = registry.source.set("crm", access="team", permitted_use="retention", retention="1 year")
     assert described.owner == ANA
-    registry.data.add("raw", files.table("raw.csv"), source="crm", owner=BO)
+    registry.data.add("raw", files.table("raw.csv"), source="crm")
+    registry.data.add("raw", files.table("raw.csv"), source="crm", owner=ANA)
+    with pytest.raises(InputError, match=f"belongs to {ANA}, and not to {BO}"):
+        registry.data.add("raw", files.table("raw.csv"), source="crm", owner=BO)
     assert registry.source.list() == [described]
 
 
