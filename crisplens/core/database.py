@@ -21,7 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from crisplens.core.errors import InputError, RegistryError
 from crisplens.core.forking import forked, living
 from crisplens.core.postgresql import open_server
-from crisplens.core.sqlite import BUSY_SECONDS, open_file
+from crisplens.core.sqlite import BUSY_SECONDS, is_written_by_this_thread, open_file
 
 JOURNAL_TRIES = 50
 _BUSY = f"someone else has been writing for {BUSY_SECONDS} seconds"
@@ -33,7 +33,7 @@ _CAUSES = {
     "SQLITE_BUSY": _BUSY,
     "55P03": _BUSY,
 }
-# Sessions whose transactions write, and who began them.
+# Sessions whose transactions write to a server, and who began them.
 _WRITING: weakref.WeakKeyDictionary[Session, tuple[int, int, URL]] = weakref.WeakKeyDictionary()
 
 
@@ -102,16 +102,20 @@ def write_session(
 
 
 def _check_own_thread(engine: Engine, session: Session) -> None:
-    me = (threading.get_ident(), os.getpid(), engine.url)
-    if any(_WRITING.get(one) == me and one.in_transaction() for one in living(_WRITING.keyrefs())):
+    if engine.dialect.name == "sqlite":
+        waits = is_written_by_this_thread(engine)
+    else:
+        me = (threading.get_ident(), os.getpid(), engine.url)
+        waits = any(_WRITING.get(one) == me and one.in_transaction() for one in living(_WRITING.keyrefs()))
+        event.listen(
+            session, "after_begin", lambda session, transaction, connection: _WRITING.update({session: me})
+        )
+    if waits:
         raise InputError(
             "this thread has a transaction open on the registry, and would wait for itself",
             slug="nested-transaction",
             hint="Give the command to what `with registry.transaction() as ...` names, or give it after the `with`.",
         )
-    event.listen(
-        session, "after_begin", lambda session, transaction, connection: _WRITING.update({session: me})
-    )
 
 
 @contextmanager

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 import time
 import weakref
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
@@ -66,6 +67,8 @@ class _Connection(sqlite3.Connection):
         self.file, self.process, self.identity = file, os.getpid(), _identity(file)
         self.log = file.with_name(f"{file.name}-wal")
         self.log_identity: tuple[int, int] | None = None
+        self.writer: int | None = None
+        self.patience: float = BUSY_SECONDS
         _CONNECTIONS[id(self)] = self
 
     def cursor(self, *args: Any, **options: Any) -> Any:
@@ -129,6 +132,20 @@ def _connect(file: Path, create: bool, *given: Any, **options: Any) -> _Connecti
     return _Connection(file, *given, **options)
 
 
+def is_written_by_this_thread(engine: Engine) -> bool:
+    """Whether this thread has a transaction open that writes to the engine's file, by whatever engine."""
+    me = (threading.get_ident(), os.getpid())
+    return any(
+        (one.writer, one.process) == me and one.in_transaction and one.file == _real_file(engine)
+        for one in living(_CONNECTIONS.valuerefs())
+    )
+
+
+def _real_file(engine: Engine) -> Path | None:
+    file = sqlite_file(engine)
+    return file and file.resolve()
+
+
 def sqlite_file(engine: Engine) -> Path | None:
     """The file of a SQLite engine's database; None for other databases."""
     if engine.dialect.name != "sqlite":
@@ -148,6 +165,7 @@ def _identity(file: Path) -> tuple[int, int] | None:
 def _stay_with_file(engine: Engine, file: Path) -> None:
     @event.listens_for(engine, "checkout")
     def on_checkout(connection: _Connection, *_: object) -> None:
+        connection.writer = None
         if _identity(file) == connection.identity and connection.has_lost_log():
             # What was recorded is in the file: who deletes a log has taken it over. The locks of this process are
             # right again once all of its connections to the file are closed.
@@ -175,8 +193,7 @@ def _end_what_was_interrupted(engine: Engine) -> None:
 
 def _close_what_is_idle(file: Path) -> None:
     for engine in open_engines():
-        place = sqlite_file(engine)
-        if place is not None and place.resolve() == file:
+        if _real_file(engine) == file:
             engine.pool.dispose()
 
 
@@ -229,31 +246,34 @@ def use_explicit_transactions(engine: Engine) -> None:
         if connection.get_execution_options().get("sqlite_begin") == "IMMEDIATE":
             _begin_to_write(connection)
         else:
+            _set_patience(connection.connection.driver_connection, BUSY_SECONDS)
             connection.exec_driver_sql("BEGIN DEFERRED")
 
 
 def _begin_to_write(connection: Connection) -> None:
     # SQLite heeds no Ctrl-C while it waits, so it waits a little at a time.
-    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    driver = connection.connection.driver_connection
     until = time.monotonic() + BUSY_SECONDS
     _set_patience(driver, min(HEED_SECONDS, BUSY_SECONDS))
-    try:
-        while True:
-            try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                return
-            except OperationalError as error:
-                code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-                if code != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
-                    raise
-    finally:
-        _set_patience(driver, BUSY_SECONDS)
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            break
+        except OperationalError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+    if isinstance(driver, _Connection):
+        driver.writer = threading.get_ident()
+        if driver.log_identity is None:
+            # With a write-ahead log who writes waits for nobody any more; otherwise a commit waits for readers.
+            _set_patience(driver, BUSY_SECONDS)
 
 
-def _set_patience(connection: sqlite3.Connection, seconds: float) -> None:
-    # What was interrupted while it began is closed already, and the interruption is what is to be told.
-    with suppress(sqlite3.ProgrammingError):
+def _set_patience(connection: Any, seconds: float) -> None:
+    if isinstance(connection, _Connection) and connection.patience != seconds:
         connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+        connection.patience = seconds
 
 
 def _check_sqlite_file(file: Path) -> None:
