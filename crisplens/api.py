@@ -18,7 +18,7 @@ from crisplens.binding import Noun
 from crisplens.core import clock
 from crisplens.core.actor import Actor, resolve_actor
 from crisplens.core.configuration import Configuration, load_configuration, write_configuration
-from crisplens.core.database import open_engine, read_session, write_session
+from crisplens.core.database import disposing, open_engine, read_session, write_session
 from crisplens.core.errors import CrisplensError, InputError
 from crisplens.core.work import UnitOfWork, no_project
 from crisplens.ledger.past import Past
@@ -72,11 +72,8 @@ def init(folder: str | os.PathLike[str] = ".") -> Registry:
             )
     except OSError as error:
         raise InputError(f"cannot create a registry in {home}: {error.strerror}", slug="unwritable") from None
-    engine = open_engine(configuration.registry, folder=configuration.folder, create=True)
-    try:
+    with disposing(open_engine(configuration.registry, folder=configuration.folder, create=True)) as engine:
         migrations.upgrade(engine)
-    finally:
-        engine.dispose()
     # Written last, so that it never names a registry that could not be made.
     write_configuration(home)
     return connect(folder=home)

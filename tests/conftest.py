@@ -42,7 +42,7 @@ from crisplens import migrations
 from crisplens.api import Registry, connect
 from crisplens.audit import Verification
 from crisplens.core.content_store import LocalStore
-from crisplens.core.database import open_engine
+from crisplens.core.database import disposing, open_engine
 from crisplens.core.errors import CrisplensError
 from crisplens.core.work import UnitOfWork
 from crisplens.core.working import WORKING
@@ -188,7 +188,7 @@ def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def migrated(databases: Databases) -> str:
     """The URL of an empty registry, to copy from."""
     url = databases.empty()
-    with closing_engine(open_engine(url, create=True)) as engine:
+    with disposing(open_engine(url, create=True)) as engine:
         migrations.upgrade(engine)
     return url
 
@@ -208,19 +208,10 @@ def copied(databases: Databases) -> Iterator[Callable[[str], str]]:
 
 
 @contextmanager
-def closing_engine(engine: Engine) -> Iterator[Engine]:
-    """An engine whose connections are closed at the end."""
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-@contextmanager
 def opened(url: str, folder: Path) -> Iterator[Registry]:
     """The registry at `url`, with its evidence in `folder`."""
     registry = connect(url, project="churn", actor=ANA, folder=folder)
-    with closing_engine(registry.engine):
+    with disposing(registry.engine):
         yield registry
 
 

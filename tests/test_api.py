@@ -21,8 +21,9 @@ import crisplens
 from crisplens import nouns
 from crisplens.api import Registry, connect, init
 from crisplens.binding import Command, Noun, ProjectQuery, Query
+from crisplens.core.database import disposing
 from crisplens.core.errors import CrisplensError, InputError, RegistryError
-from tests.conftest import ANA, BO, Files, assert_refused, closing_engine
+from tests.conftest import ANA, BO, Files, assert_refused
 
 NOUNS = [
     getattr(importlib.import_module(f"crisplens.nouns.{module}"), kind)
@@ -35,14 +36,14 @@ HIDDEN = {"work", "session", "project", "self"}
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Registry]:
     """A registry made by `init`."""
-    with closing_engine((registry := init(tmp_path)).engine):
+    with disposing((registry := init(tmp_path)).engine):
         yield registry
 
 
 @pytest.fixture(scope="module")
 def only_read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry made by `init` for all tests that record nothing."""
-    with closing_engine((registry := init(tmp_path_factory.mktemp("home"))).engine):
+    with disposing((registry := init(tmp_path_factory.mktemp("home"))).engine):
         yield registry
 
 
@@ -106,12 +107,12 @@ def test_init_makes_a_home_that_connect_finds_from_below(tmp_path: Path, home: R
     home.project.add("churn") if home.configuration.actor else home.acting_as(ANA).project.add("churn")
     (below := tmp_path / "a" / "b").mkdir(parents=True)
     assert connected(folder=below).configuration.folder == tmp_path
-    with closing_engine((again := init(tmp_path)).engine):
+    with disposing((again := init(tmp_path)).engine):
         assert [project.project for project in again.project.list()] == ["churn"]
 
 
 def test_init_makes_missing_folders(tmp_path: Path) -> None:
-    with closing_engine(init(tmp_path / "a" / "b").engine):
+    with disposing(init(tmp_path / "a" / "b").engine):
         assert (tmp_path / "a" / "b" / ".crisplens" / "registry.db").is_file()
 
 

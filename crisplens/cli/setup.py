@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,15 +94,10 @@ def _done(found: Upgraded) -> str:
     )
 
 
-@contextmanager
-def _opened(registry: str | None, directory: str | None) -> Iterator[Engine]:
+def _opened(registry: str | None, directory: str | None) -> AbstractContextManager[Engine]:
     from crisplens.core.configuration import load_configuration
-    from crisplens.core.database import open_engine
+    from crisplens.core.database import disposing, open_engine
 
     check_directory(directory)
     configuration = load_configuration(Path(directory) if directory else None)
-    engine = open_engine(registry or configuration.registry, folder=configuration.folder)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
+    return disposing(open_engine(registry or configuration.registry, folder=configuration.folder))

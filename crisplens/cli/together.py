@@ -39,23 +39,14 @@ NEEDS = (
 
 def check_together(context: click.Context) -> None:
     """Raise `InputError` when the options on the command line do not go together."""
-    command, given = _words(context), {*_given(context)}
+    # Without the program's name, such as `monitor run`.
+    command, given = context.command_path.partition(" ")[2], {*_given(context)}
     for of, option, other, hint in EXCLUDES:
         if of == command and {option, other} <= given:
             raise InputError(f"{option} and {other} exclude each other", slug="bad-choice", hint=hint)
     for of, option, other, hint in NEEDS:
         if of == command and option in given and other not in given:
             raise InputError(f"{option} does nothing without {other}", slug="bad-choice", hint=hint)
-
-
-def _words(context: click.Context) -> str:
-    """The command's words without the program's name, such as `monitor run`."""
-    words: list[str] = []
-    at: click.Context | None = context
-    while at is not None and at.parent is not None:
-        words.insert(0, at.info_name or "")
-        at = at.parent
-    return " ".join(words)
 
 
 def _given(context: click.Context) -> Iterable[str]:

@@ -76,6 +76,15 @@ def open_engine(url: str, *, folder: Path | None = None, create: bool = False) -
 
 
 @contextmanager
+def disposing(engine: Engine) -> Iterator[Engine]:
+    """The engine, whose connections are closed at the end."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def write_session(
     engine: Engine,
     *,

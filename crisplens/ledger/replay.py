@@ -11,7 +11,7 @@ from sqlalchemy import Table, create_engine, delete, select
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from crisplens.core.database import Base
+from crisplens.core.database import Base, disposing
 from crisplens.core.errors import RegistryError
 from crisplens.core.sqlite import use_explicit_transactions
 from crisplens.ledger.model import UnknownEvent, decode
@@ -49,12 +49,9 @@ def scratch_database() -> Iterator[Session]:
     connect = partial(sqlite3.connect, "", check_same_thread=False)
     engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
     use_explicit_transactions(engine)
-    try:
-        with Session(engine) as scratch:
-            Base.metadata.create_all(scratch.connection(), tables=projected_tables())
-            yield scratch
-    finally:
-        engine.dispose()
+    with disposing(engine), Session(engine) as scratch:
+        Base.metadata.create_all(scratch.connection(), tables=projected_tables())
+        yield scratch
 
 
 def replay(texts: Iterable[str], into: Session, progress: Progress | None = None, *, start: int = 0) -> int:

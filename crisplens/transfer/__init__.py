@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from crisplens.core.configuration import load_configuration
-from crisplens.core.database import open_engine
+from crisplens.core.database import disposing, open_engine
 from crisplens.core.errors import InputError
 from crisplens.core.sqlite import sqlite_file
 from crisplens.ledger.verdict import Progress
@@ -33,7 +33,7 @@ def copy_registry(
     """
     with about("FROM"):
         from_engine = open_engine(source)
-    try:
+    with disposing(from_engine):
         with about("TO"):
             to_engine = open_engine(target, create=True)
         place = sqlite_file(to_engine)
@@ -41,12 +41,8 @@ def copy_registry(
             raise InputError(
                 f"TO: there is no folder {place.parent}", slug="unwritable", hint="Make it first."
             )
-        try:
+        with disposing(to_engine):
             return copy(from_engine, to_engine, verify=verify, progress=progress)
-        finally:
-            to_engine.dispose()
-    finally:
-        from_engine.dispose()
 
 
 def backup_registry(
@@ -63,11 +59,8 @@ def backup_registry(
     PostgreSQL, or `file` is there (unless `overwrite`) or cannot be written, `Refused` when it fails verification.
     """
     configuration = load_configuration(Path(folder) if folder is not None else None)
-    engine = open_engine(registry or configuration.registry, folder=configuration.folder)
-    try:
+    with disposing(open_engine(registry or configuration.registry, folder=configuration.folder)) as engine:
         return backup(engine, Path(file), overwrite=overwrite, progress=progress)
-    finally:
-        engine.dispose()
 
 
 def restore_registry(

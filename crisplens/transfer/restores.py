@@ -14,7 +14,7 @@ import msgspec
 
 from crisplens.core import clock
 from crisplens.core.canonical import check_regular, unreadable
-from crisplens.core.database import keep_write_ahead_log
+from crisplens.core.database import disposing, keep_write_ahead_log
 from crisplens.core.errors import InputError, RegistryError
 from crisplens.core.sqlite import open_file
 from crisplens.ledger import merkle
@@ -62,18 +62,12 @@ def restore(
     with unwritable(place):
         place.parent.mkdir(parents=True, exist_ok=True)
     with part_beside(place) as part:
-        source = open_file(backup)
-        try:
+        with disposing(open_file(backup)) as source:
             copy_pages(source, part, progress)
-        finally:
-            source.dispose()
         sound = require_sound_file(part, "the backup", progress)
         replaced = _put(part, place)
-    engine = open_file(place)
-    try:
+    with disposing(open_file(place)) as engine:
         keep_write_ahead_log(engine)
-    finally:
-        engine.dispose()
     return Restored(
         file=str(place), revision=sound.revision, current=sound.current, head=sound.head, replaced=replaced
     )

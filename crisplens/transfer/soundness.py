@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 import crisplens.areas  # noqa: F401  (registers every projection)
-from crisplens.core.database import read_session, translated_errors
+from crisplens.core.database import disposing, read_session, translated_errors
 from crisplens.core.errors import CrisplensError, Refused
 from crisplens.core.sqlite import open_file
 from crisplens.ledger.queries import TreeHead, tree_head
@@ -38,7 +38,7 @@ def require_sound_file(file: Path, what: str, progress: Progress | None = None) 
     `what` is what errors call it. Raises `Refused`, with what was found, when something is wrong, `RegistryError`
     when it is no registry or a newer release's.
     """
-    with _opened(file) as engine, _readable(what):
+    with disposing(open_file(file)) as engine, _readable(what):
         _check_pages(engine, what)
         with translated_errors(), engine.connect() as connection:
             status = check_known(connection)
@@ -47,7 +47,7 @@ def require_sound_file(file: Path, what: str, progress: Progress | None = None) 
         else:
             with part_beside(file) as part:
                 copy_pages(engine, part)
-                with _opened(part) as copy:
+                with disposing(open_file(part)) as copy:
                     upgrade(copy, progress=progress)
                     head = require_sound(copy, what, progress)
     return Sound(head=head, revision=str(status.revision), current=status.current)
@@ -80,15 +80,6 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         yield f"{verdict.name}: {finding.where}: {finding.what}"
     if verdict.found > MOST_TOLD:
         yield f"{verdict.name}: and {verdict.found - MOST_TOLD:,} more"
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[Engine]:
-    engine = open_file(file)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from sqlalchemy import Engine, event, text
 from crisplens import migrations
 from crisplens.api import Registry, connect, init
 from crisplens.core import postgresql, sqlite
-from crisplens.core.database import open_engine, read_session, write_session
+from crisplens.core.database import disposing, open_engine, read_session, write_session
 from crisplens.core.errors import RegistryError
-from tests.conftest import ANA, closing_engine, sqlite_rows
+from tests.conftest import ANA, sqlite_rows
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -
     (tmp_path / "registry.db").write_bytes(content)
     with (
         pytest.raises(RegistryError) as caught,
-        closing_engine(open_engine("sqlite:///registry.db", folder=tmp_path)) as engine,
+        disposing(open_engine("sqlite:///registry.db", folder=tmp_path)) as engine,
         engine.connect(),
     ):
         pass
@@ -62,7 +62,7 @@ def test_a_folder_is_no_registry(tmp_path: Path) -> None:
 
 def test_relative_paths_start_at_the_folder(tmp_path: Path) -> None:
     with (
-        closing_engine(open_engine("sqlite:///new.db", folder=tmp_path, create=True)) as engine,
+        disposing(open_engine("sqlite:///new.db", folder=tmp_path, create=True)) as engine,
         engine.connect(),
     ):
         assert (tmp_path / "new.db").exists()
@@ -70,7 +70,7 @@ def test_relative_paths_start_at_the_folder(tmp_path: Path) -> None:
 
 def test_a_password_is_in_no_error() -> None:
     engine = open_engine("postgresql://user:s3cret@127.0.0.1:1/none")
-    with closing_engine(engine), pytest.raises(RegistryError) as caught, read_session(engine) as session:
+    with disposing(engine), pytest.raises(RegistryError) as caught, read_session(engine) as session:
         session.execute(text("SELECT 1"))
     assert caught.value.slug == "registry-failed"
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"
@@ -78,7 +78,7 @@ def test_a_password_is_in_no_error() -> None:
 
 def test_what_the_url_says_about_connecting_is_kept() -> None:
     seen: dict[str, Any] = {}
-    with closing_engine(open_engine("postgresql://ana@127.0.0.1/x?connect_timeout=7")) as engine:
+    with disposing(open_engine("postgresql://ana@127.0.0.1/x?connect_timeout=7")) as engine:
 
         @event.listens_for(engine, "do_connect")
         def stop(_dialect: object, _record: object, _given: object, options: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ def test_a_sqlite_writer_that_has_waited_too_long_is_told_why(
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     with (
-        closing_engine(open_engine(f"sqlite:///{registry.engine.url.database}")) as impatient,
+        disposing(open_engine(f"sqlite:///{registry.engine.url.database}")) as impatient,
         registry.transaction() as together,
     ):
         together.kpi.set("auc", target=1)
@@ -164,7 +164,7 @@ def test_upgrading_gives_a_registry_a_write_ahead_log(tmp_path: Path) -> None:
     old = tmp_path / "0001.db"
     shutil.copyfile(Path(__file__).parents[1] / "schemas" / "0001.db", old)
     assert journal_mode(old) == "delete"
-    with closing_engine(open_engine(f"sqlite:///{old}")) as engine:
+    with disposing(open_engine(f"sqlite:///{old}")) as engine:
         migrations.upgrade(engine)
     assert journal_mode(old) == "wal"
 

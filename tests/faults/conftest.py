@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from crisplens import migrations
 from crisplens.api import Registry, init
 from crisplens.core.configuration import set_default_project
-from crisplens.core.database import open_engine
-from tests.conftest import ANA, BO, Files, PostgresqlDatabases, closing_engine, opened
+from crisplens.core.database import disposing, open_engine
+from tests.conftest import ANA, BO, Files, PostgresqlDatabases, opened
 from tests.faults.disks import Disk, small_disk
 from tests.faults.recording import wait_until
 
@@ -108,7 +108,7 @@ def own_server() -> Iterator[OwnServer]:
 def on_own_server(own_server: OwnServer, files: Files) -> Iterator[Registry]:
     """A registry with a watched model, on that server."""
     url = PostgresqlDatabases(own_server.admin).empty()
-    with closing_engine(open_engine(url)) as engine:
+    with disposing(open_engine(url)) as engine:
         migrations.upgrade(engine)
     with opened(url, files.folder) as registry:
         registry.project.add("churn")

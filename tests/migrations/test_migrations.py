@@ -16,12 +16,12 @@ from sqlalchemy import Engine, text
 from crisplens import migrations
 from crisplens.api import Registry, connect, init
 from crisplens.areas import METADATA
-from crisplens.core.database import open_engine
+from crisplens.core.database import disposing, open_engine
 from crisplens.core.errors import RegistryError
 from crisplens.core.working import WORKING
 from crisplens.ledger.triggers import expected_triggers, install_triggers, present_triggers
 from crisplens.ledger.verify_integrity import verify_integrity
-from tests.conftest import Databases, closing_engine, sqlite_rows
+from tests.conftest import Databases, sqlite_rows
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Engine]]:
 def blank(databases: Databases) -> Iterator[Engine]:
     """A database without a table."""
     url = databases.empty()
-    with closing_engine(open_engine(url, create=True)) as engine:
+    with disposing(open_engine(url, create=True)) as engine:
         yield engine
     databases.drop(url)
 
@@ -163,10 +163,10 @@ def test_a_failed_upgrade_leaves_nothing(blank: Engine, monkeypatch: pytest.Monk
 
 
 def test_init_keeps_a_registry_that_is_there(tmp_path: Path) -> None:
-    with closing_engine(init(tmp_path).engine):
+    with disposing(init(tmp_path).engine):
         pass
     file = tmp_path / ".crisplens" / "registry.db"
     before = sqlite_rows(file, "SELECT * FROM sqlite_master ORDER BY name")
-    with closing_engine((again := init(tmp_path)).engine), again.reading() as session:
+    with disposing((again := init(tmp_path)).engine), again.reading() as session:
         assert verify_integrity(session).passed
     assert sqlite_rows(file, "SELECT * FROM sqlite_master ORDER BY name") == before

@@ -16,13 +16,13 @@ from sqlalchemy import Engine, MetaData, Table, inspect, select, text, update
 import crisplens
 from crisplens import migrations
 from crisplens.api import Registry, connect
-from crisplens.core.database import open_engine
+from crisplens.core.database import disposing, open_engine
 from crisplens.core.errors import RegistryError
 from crisplens.core.sqlite import open_file
 from crisplens.ledger.model import EVENT_TYPES, UPCASTERS, Event, UnknownEvent, decode
 from crisplens.ledger.queries import TreeHead
 from crisplens.ledger.triggers import expected_triggers, present_triggers
-from tests.conftest import BO, PostgresqlDatabases, closing_engine, failed, log_of, opened, sqlite_rows
+from tests.conftest import BO, PostgresqlDatabases, failed, log_of, opened, sqlite_rows
 from tests.migrations import write_schema
 
 FILES = {file.stem: file for file in sorted(write_schema.SCHEMAS.glob("*.db"))}
@@ -40,8 +40,8 @@ def old(revision: str, tmp_path: Path) -> Path:
 def old_postgresql(revision: str, postgresql: str) -> str:
     """The URL of a PostgreSQL database with a released schema, and the rows of its file."""
     with (
-        closing_engine(open_engine(postgresql)) as engine,
-        closing_engine(open_file(FILES[revision])) as file,
+        disposing(open_engine(postgresql)) as engine,
+        disposing(open_file(FILES[revision])) as file,
     ):
         status = migrations.upgrade(engine, revision)
         assert (status.revision, status.current, status.replayed) == (revision, False, 0)
@@ -82,7 +82,7 @@ def head_in(file: Path) -> TreeHead:
 @contextmanager
 def upgraded(url: str, folder: Path) -> Iterator[Registry]:
     """The registry at `url` after an upgrade."""
-    with closing_engine(open_engine(url)) as engine:
+    with disposing(open_engine(url)) as engine:
         migrations.upgrade(engine)
     with opened(url, folder) as registry:
         yield registry
@@ -136,7 +136,7 @@ def test_an_old_registry_is_refused_and_left_alone(old: Path, tmp_path: Path) ->
 @on_each_schema
 def test_an_upgraded_registry_is_what_it_was(old: Path, revision: str, tmp_path: Path) -> None:
     told: list[str] = []
-    with closing_engine(open_file(old)) as engine:
+    with disposing(open_file(old)) as engine:
         status = migrations.upgrade(engine, progress=lambda doing, _: told.append(doing))
     assert (status.before, status.revision, status.replayed) == (
         revision,
@@ -192,7 +192,7 @@ def everything_in(engine: Engine) -> dict[str, Any]:
 def test_an_interrupted_upgrade_leaves_the_old_registry(
     old: Path, revision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing_engine(open_file(old)) as engine:
+    with disposing(open_file(old)) as engine:
         before = everything_in(engine)
         interrupted(engine, monkeypatch)
         assert everything_in(engine) == before
@@ -205,7 +205,7 @@ def test_an_interrupted_upgrade_leaves_the_old_registry(
 def test_an_interrupted_upgrade_leaves_the_old_registry_on_postgresql(
     old_postgresql: str, revision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing_engine(open_engine(old_postgresql)) as engine:
+    with disposing(open_engine(old_postgresql)) as engine:
         before = everything_in(engine)
         interrupted(engine, monkeypatch)
         assert everything_in(engine) == before
@@ -217,7 +217,7 @@ def upgraded_by_several(url: str) -> list[tuple[str | None, int]]:
     """What three upgrades at once say: the revision before, and the events replayed."""
 
     def upgrade(_: int) -> tuple[str | None, int]:
-        with closing_engine(open_engine(url)) as engine:
+        with disposing(open_engine(url)) as engine:
             status = migrations.upgrade(engine)
         assert status.current
         return status.before, status.replayed
@@ -252,7 +252,7 @@ def test_threads_upgrade_databases_of_their_own(old: Path) -> None:
     copies = [shutil.copy(old, old.with_name(f"{number}.db")) for number in range(4)]
 
     def upgrade(file: Path) -> int:
-        with closing_engine(open_file(file)) as engine:
+        with disposing(open_file(file)) as engine:
             return migrations.upgrade(engine).replayed
 
     with ThreadPoolExecutor(4) as pool:
@@ -292,7 +292,7 @@ def test_a_missing_upcaster_is_named_and_changes_nothing(
 ) -> None:
     old = Path(shutil.copy(FILES["0001"], tmp_path / "registry.db"))
     monkeypatch.delitem(UPCASTERS, ("approval.decided", 1))
-    with closing_engine(open_file(old)) as engine:
+    with disposing(open_file(old)) as engine:
         before = everything_in(engine)
         with pytest.raises(RegistryError) as caught:
             migrations.upgrade(engine)

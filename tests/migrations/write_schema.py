@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 
 import crisplens
+from crisplens.core.database import disposing
 from crisplens.migrations import HEAD
-from tests.conftest import Files, closing_engine, tell_first_cycle, tell_second_cycle
+from tests.conftest import Files, tell_first_cycle, tell_second_cycle
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
@@ -22,7 +23,7 @@ def main(folder: Path = SCHEMAS) -> Path:
     with tempfile.TemporaryDirectory() as home:
         crisplens.init(home).close()
         registry = crisplens.connect(project="churn", actor="ana@example.org", folder=home)
-        with closing_engine(registry.engine):
+        with disposing(registry.engine):
             tell_first_cycle(registry, Files(Path(home)))
             tell_second_cycle(registry, Files(Path(home)))
         return Path(crisplens.backup_registry(folder / f"{HEAD}.db", folder=home).file)

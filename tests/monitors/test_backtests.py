@@ -28,6 +28,20 @@ def weekly(registry: Registry, files: Files) -> Registry:
     return registry
 
 
+def watch(weekly: Registry, files: Files, thresholds: dict[str, float]) -> None:
+    """Monitor `weekly`, which has checked all windows; these columns are judged by their PSI."""
+    weekly.monitor.add(
+        "weekly",
+        model="scorer",
+        reference=files.folder / "reference.csv",
+        current=str(files.folder / "week-*.csv"),
+        window="file",
+        methods=dict.fromkeys(thresholds, "psi"),
+        thresholds=thresholds,
+    )
+    weekly.monitor.run_due("weekly")
+
+
 @pytest.mark.parametrize(
     ("thresholds", "drifting"),
     [
@@ -41,16 +55,7 @@ def weekly(registry: Registry, files: Files) -> Registry:
 def test_the_same_settings_say_what_was_decided(
     weekly: Registry, files: Files, thresholds: dict[str, float], drifting: list[str]
 ) -> None:
-    weekly.monitor.add(
-        "weekly",
-        model="scorer",
-        reference=files.folder / "reference.csv",
-        current=str(files.folder / "week-*.csv"),
-        window="file",
-        methods=dict.fromkeys(thresholds, "psi"),
-        thresholds=thresholds,
-    )
-    weekly.monitor.run_due("weekly")
+    watch(weekly, files, thresholds)
     checks = weekly.monitor.history("weekly")
     found = weekly.monitor.backtest("weekly")
     assert sorted(found.windows[-1].alarming) == drifting
@@ -61,15 +66,6 @@ def test_the_same_settings_say_what_was_decided(
 
 
 def test_settings_are_tuned_on_the_columns_that_they_decide(weekly: Registry, files: Files) -> None:
-    weekly.monitor.add(
-        "weekly",
-        model="scorer",
-        reference=files.folder / "reference.csv",
-        current=str(files.folder / "week-*.csv"),
-        window="file",
-        methods={"age": "psi"},
-        thresholds={"age": 99.0},
-    )
-    weekly.monitor.run_due("weekly")
+    watch(weekly, files, {"age": 99.0})
     # The only column that moved is decided by its score.
     assert {one.false_alarms for one in weekly.monitor.tune("weekly").weighed} == {0}

@@ -19,12 +19,12 @@ import pytest
 
 from crisplens import migrations
 from crisplens.api import Registry
-from crisplens.core.database import open_engine
+from crisplens.core.database import disposing, open_engine
 from crisplens.core.errors import CrisplensError, InputError, RegistryError
 from crisplens.monitors import checking
 from crisplens.monitors.engines import duckdb_engine
 from crisplens.registry.data.tabular import connect, quote_text
-from tests.conftest import Files, SqliteDatabases, closing_engine, opened
+from tests.conftest import Files, SqliteDatabases, opened
 
 KINDS = ("csv", "parquet", "jsonl")
 WRITTEN = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet", "jsonl": "FORMAT json"}
@@ -39,7 +39,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry with a monitor for each format, named like it, of the same rows."""
     folder = tmp_path_factory.mktemp("watched")
     url = SqliteDatabases(folder).empty()
-    with closing_engine(open_engine(url, create=True)) as engine:
+    with disposing(open_engine(url, create=True)) as engine:
         migrations.upgrade(engine)
     with opened(url, folder) as registry:
         registry.project.add("churn", title="Churn")

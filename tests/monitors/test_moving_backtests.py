@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, text
 
 from crisplens.api import Registry
+from crisplens.core.database import disposing
 from crisplens.core.errors import InputError
 from crisplens.monitors import history, tuning
 from crisplens.monitors.alarms import AlarmSettings
@@ -23,7 +24,7 @@ from crisplens.monitors.history import Backtest, Tuning
 from crisplens.monitors.model import Profile
 from crisplens.monitors.moving import deciding_columns, merge_windows
 from crisplens.monitors.settings import changed
-from tests.conftest import Files, PostgresqlDatabases, closing_engine
+from tests.conftest import Files, PostgresqlDatabases
 from tests.monitors.test_tuning import a_table, quiet_history
 
 # Every other day spends more, and from day 9 on these days spend more still. `age` never changes.
@@ -79,7 +80,7 @@ def tables(postgresql_server: Engine) -> Iterator[str]:
     """The URL of a database with the tables `train` and `live`."""
     databases = PostgresqlDatabases(postgresql_server)
     url = databases.empty()
-    with closing_engine(create_engine(url)) as engine, engine.begin() as connection:
+    with disposing(create_engine(url)) as engine, engine.begin() as connection:
         for table in (DAYS, TRAIN):
             connection.execute(text(table))
     yield url.replace("postgresql+psycopg:", "postgresql:")

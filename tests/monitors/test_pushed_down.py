@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from crisplens.api import Registry
-from tests.conftest import Files, PostgresqlDatabases, assert_refused, closing_engine
+from crisplens.core.database import disposing
+from tests.conftest import Files, PostgresqlDatabases, assert_refused
 
 pytestmark = pytest.mark.stored
 pytest.importorskip("ibis")
@@ -26,7 +27,7 @@ def tables(postgresql_server: Engine) -> Iterator[str]:
     """The URL of a database with the tables `train`, `live` and `moved`."""
     databases = PostgresqlDatabases(postgresql_server)
     url = databases.empty()
-    with closing_engine(create_engine(url)) as engine, engine.begin() as connection:
+    with disposing(create_engine(url)) as engine, engine.begin() as connection:
         for name, shift in (("train", 0), ("live", 0), ("moved", 5)):
             connection.execute(text(ROWS.format(name=name, shift=shift)))
     yield url.replace("postgresql+psycopg:", "postgresql:")

@@ -12,11 +12,11 @@ from sqlalchemy import Engine
 
 import crisplens
 from crisplens.api import Registry
-from crisplens.core.database import open_engine, read_session
+from crisplens.core.database import disposing, open_engine, read_session
 from crisplens.core.errors import CrisplensError
 from crisplens.core.sqlite import open_file
 from crisplens.ledger.queries import TreeHead, tree_head
-from tests.conftest import Databases, PostgresqlDatabases, SqliteDatabases, closing_engine, opened
+from tests.conftest import Databases, PostgresqlDatabases, SqliteDatabases, opened
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -38,7 +38,7 @@ def place(places: Databases) -> Iterator[str]:
 @pytest.fixture
 def target(place: str) -> Iterator[Engine]:
     """An empty database of that kind."""
-    with closing_engine(open_engine(place, create=True)) as engine:
+    with disposing(open_engine(place, create=True)) as engine:
         yield engine
 
 
@@ -72,7 +72,7 @@ def kept(story: Registry, home: Path) -> Path:
 
 def head_of(file: Path) -> TreeHead:
     """The tree head of the registry in a file."""
-    with closing_engine(open_file(file)) as engine, read_session(engine) as session:
+    with disposing(open_file(file)) as engine, read_session(engine) as session:
         return tree_head(session)
 
 

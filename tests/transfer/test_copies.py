@@ -18,14 +18,14 @@ from sqlalchemy import Engine, text
 import crisplens
 from crisplens import migrations
 from crisplens.api import Registry
-from crisplens.core.database import open_engine, read_session
+from crisplens.core.database import disposing, open_engine, read_session
 from crisplens.core.errors import CrisplensError, HalfDone, InputError, Refused, RegistryError
 from crisplens.ledger.model import EVENT_TYPES
 from crisplens.ledger.queries import tree_head
 from crisplens.ledger.triggers import expected_triggers, present_triggers
 from crisplens.transfer import copies
 from crisplens.transfer.copies import Copied, copy
-from tests.conftest import closing_engine, log_of, opened, sqlite_file, sqlite_rows
+from tests.conftest import log_of, opened, sqlite_file, sqlite_rows
 from tests.transfer.conftest import refused, url_of
 
 pytestmark = pytest.mark.stored
@@ -122,7 +122,7 @@ def test_a_killed_copy_leaves_a_beginning(story: Registry, place: str, end: sign
     command = [sys.executable, "-c", SLOW, url_of(story), place]
     with (
         subprocess.Popen(command, stderr=subprocess.DEVNULL) as running,
-        closing_engine(open_engine(place, create=True)) as target,
+        disposing(open_engine(place, create=True)) as target,
     ):
         while size_of(target) < 5:
             assert running.poll() is None
@@ -237,7 +237,7 @@ def test_what_is_recorded_in_the_copy_meanwhile_ends_it(story: Registry, target:
 
 def test_one_database_is_not_copied_to_itself(story: Registry) -> None:
     refused(lambda: copy(story.engine, story.engine), InputError, "not-a-copy", "the same database")
-    with closing_engine(crisplens.connect(url_of(story), folder=story.configuration.folder).engine) as same:
+    with disposing(crisplens.connect(url_of(story), folder=story.configuration.folder).engine) as same:
         refused(lambda: copy(story.engine, same), InputError, "not-a-copy", "the same database")
 
 

@@ -12,10 +12,11 @@ import pytest
 import crisplens
 from crisplens import migrations
 from crisplens.api import Registry
+from crisplens.core.database import disposing
 from crisplens.core.errors import CrisplensError, InputError, Refused, RegistryError
 from crisplens.core.sqlite import open_file
 from crisplens.transfer import restores
-from tests.conftest import ANA, closing_engine, log_of, opened, sqlite_file, sqlite_rows
+from tests.conftest import ANA, log_of, opened, sqlite_file, sqlite_rows
 from tests.transfer.conftest import OLD, change, files_in, head_of, refused, url_of
 
 pytestmark = [pytest.mark.stored, pytest.mark.parametrize("databases", ["sqlite"], indirect=True)]
@@ -101,7 +102,7 @@ def test_an_old_schema_is_backed_up_and_restored_as_it_is(home: Path) -> None:
     again = crisplens.restore_registry(home / "b.db", registry=f"sqlite:///{home / 'new.db'}")
     assert (again.revision, again.current, again.head, again.replaced) == ("0001", False, done.head, None)
     refused(lambda: crisplens.connect(f"sqlite:///{home / 'new.db'}"), RegistryError, "schema-too-old")
-    with closing_engine(open_file(home / "new.db")) as engine:
+    with disposing(open_file(home / "new.db")) as engine:
         assert migrations.upgrade(engine).replayed == 84
     assert head_of(home / "new.db") == done.head
     change(home / "b.db", "UPDATE ledger_event SET envelope = envelope || ' ' WHERE seq = 7")
